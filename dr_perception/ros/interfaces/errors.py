@@ -1,0 +1,25 @@
+"""What can go wrong while message packages are generated, each with its remedy."""
+from dr_perception.core.errors import PerceptionError
+
+
+class InterfaceError(PerceptionError):
+    """Message packages cannot be provided here; one line that ends with the remedy."""
+
+
+class TypeHashError(InterfaceError):
+    """
+    A definition that differs from upstream's.
+
+    Attributes:
+        type_name: for instance 'vision_msgs/msg/Detection3DArray'.
+        got, expected: the two RIHS01 hashes.
+    """
+
+    def __init__(self, type_name, got, expected):
+        """Name the type and both hashes."""
+        super().__init__(
+            f'{type_name}: type hash is {got}, upstream has {expected}: nodes of other packages '
+            'would not understand it; correct the fields in definitions.py')
+        self.type_name = type_name
+        self.got = got
+        self.expected = expected
