@@ -1,0 +1,29 @@
+"""Errors a user can cause, each one line that names the thing and the remedy."""
+
+
+class PerceptionError(Exception):
+    """Base of every error that is the user's to mend; never raised for a bug of this package."""
+
+
+class CameraError(PerceptionError, ValueError):
+    """Camera parameters that cannot describe a camera, or that disagree with the image."""
+
+
+class ImageError(PerceptionError, ValueError):
+    """An image whose shape, type, size or encoding cannot be used."""
+
+
+class ModelFileError(PerceptionError, ValueError):
+    """A file that is not a usable model.onnx."""
+
+
+class ContractError(ModelFileError):
+    """A model contract that is missing, malformed, or disagrees with the graph it travels with."""
+
+
+class ProviderError(PerceptionError, RuntimeError):
+    """An execution provider that is not available, or that did not become active."""
+
+
+class MissingDependencyError(PerceptionError, ImportError):
+    """An optional dependency that is not installed; the message is the install command."""

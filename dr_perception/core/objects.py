@@ -1,0 +1,98 @@
+"""An object as trainer and runtime share it: mesh, keypoints, symmetries, resting faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dr_perception.core.errors import ContractError
+from dr_perception.core.symmetry import Symmetry
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectModel:
+    """A rigid object, in its own frame, metres.
+
+    Attributes:
+        name: catalogue name, also used in topics and TF frames.
+        vertices_m: (V, 3).
+        faces: (F, 3) int, counter-clockwise seen from outside.
+        keypoints_m: (K, 3); the first is the origin of the object frame.
+        symmetry: its symmetry group.
+        resting_downs: (R, 3) unit vectors of the object frame that point straight down when the
+            object rests on one of its stable faces.
+        resting_heights_m: (R,) height of the object's origin above the support plane then.
+    """
+
+    name: str
+    vertices_m: np.ndarray
+    faces: np.ndarray
+    keypoints_m: np.ndarray
+    symmetry: Symmetry
+    resting_downs: np.ndarray
+    resting_heights_m: np.ndarray
+
+    @property
+    def extents_m(self) -> np.ndarray:
+        """(3,) size of the axis-aligned bounding box in the object frame."""
+        return self.vertices_m.max(0) - self.vertices_m.min(0)
+
+    @property
+    def diameter_m(self) -> float:
+        """Largest distance of two vertices."""
+        # Vertices are few (primitives, simplified meshes): the full table is affordable.
+        v = self.vertices_m[:: max(1, len(self.vertices_m) // 500)]
+        return float(np.linalg.norm(v[:, None] - v[None], axis=-1).max())
+
+    def to_json(self) -> dict[str, Any]:
+        """The object as JSON values (lists of floats, metres)."""
+        return {
+            'name': self.name,
+            'vertices_m': np.round(self.vertices_m, 7).tolist(),
+            'faces': np.asarray(self.faces).tolist(),
+            'keypoints_m': np.round(self.keypoints_m, 7).tolist(),
+            'symmetry_transforms': np.round(self.symmetry.transforms, 9).tolist(),
+            'symmetry_continuous_about_z': bool(self.symmetry.continuous_about_z),
+            'resting_downs': np.round(self.resting_downs, 9).tolist(),
+            'resting_heights_m': np.round(self.resting_heights_m, 7).tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ObjectModel:
+        """The inverse of ``to_json``.
+
+        Raises:
+            ContractError: a key is missing, an array has the wrong shape or is not finite.
+        """
+        name = data.get('name', '?') if isinstance(data, dict) else '?'
+        try:
+            model = cls(
+                name=str(data['name']),
+                vertices_m=_array(data, 'vertices_m', (None, 3)),
+                faces=_array(data, 'faces', (None, 3)).astype(np.int64),
+                keypoints_m=_array(data, 'keypoints_m', (None, 3)),
+                symmetry=Symmetry(_array(data, 'symmetry_transforms', (None, 4, 4)),
+                                  bool(data['symmetry_continuous_about_z'])),
+                resting_downs=_array(data, 'resting_downs', (None, 3)),
+                resting_heights_m=_array(data, 'resting_heights_m', (None,)))
+        except KeyError as error:
+            raise ContractError(f'object {name!r} of the contract lacks {error}') from error
+        except (TypeError, ValueError) as error:
+            raise ContractError(f'object {name!r} of the contract: {error}') from error
+        if model.faces.size and (model.faces.min() < 0
+                                 or model.faces.max() >= len(model.vertices_m)):
+            raise ContractError(f'object {name!r} of the contract: a face names a vertex outside '
+                                f'0...{len(model.vertices_m) - 1}')
+        return model
+
+
+def _array(data: dict[str, Any], key: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    array = np.asarray(data[key], dtype=np.float64)
+    if array.ndim != len(shape) or any(
+            want is not None and want != got for want, got in zip(shape, array.shape)):
+        raise ValueError(f'{key} has shape {array.shape}; expected {shape}')
+    if not np.isfinite(array).all():
+        raise ValueError(f'{key} holds NaN or infinity')
+    return array

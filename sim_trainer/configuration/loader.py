@@ -1,0 +1,181 @@
+"""Strict YAML to dataclasses: unknown and duplicate keys fail, and an error says where and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from sim_trainer.errors import ConfigurationError
+
+T = TypeVar('T')
+#: A scene file is a few kilobytes; anything larger is a mistake or an attack on the parser.
+MAX_FILE_BYTES = 1 << 20
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without duplicate keys (PyYAML silently keeps the last one)."""
+
+
+def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        line = key_node.start_mark.line + 1
+        if key in seen:
+            raise ConfigurationError(
+                f'line {line}: key {key!r} stands twice (first in line {seen[key]}); '
+                'remove one of them')
+        seen[key] = line
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        ConfigurationError: missing, too large, not YAML, or not a mapping.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f'{path}: there is no such file; give the path of a scene YAML '
+                                 '(config/tabletop.yaml is the reference scene)')
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConfigurationError(f'{path}: {path.stat().st_size} bytes; a scene YAML has at most '
+                                 f'{MAX_FILE_BYTES}')
+    try:
+        data = yaml.load(path.read_text(encoding='utf-8'), Loader=_StrictLoader)  # safe subclass
+    except ConfigurationError as error:
+        raise ConfigurationError(f'{path}: {error}') from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        text = ' '.join(str(error).split())
+        raise ConfigurationError(f'{path}: not valid YAML: {text}') from error
+    if not isinstance(data, dict):
+        raise ConfigurationError(f'{path}: holds a {type(data).__name__}; expected a mapping of '
+                                 'keys to values')
+    return data
+
+
+def apply_overrides(data: dict[str, Any], overrides: list[str]) -> None:
+    """Set dotted keys in place, as ``--set training.steps=100`` does."""
+    for item in overrides:
+        key, separator, text = item.partition('=')
+        if not separator or not key:
+            raise ConfigurationError(f'--set {item}: expected KEY.PATH=VALUE')
+        target: Any = data
+        *parents, last = key.split('.')
+        for part in parents:
+            if isinstance(target, list) and part.isdigit() and int(part) < len(target):
+                target = target[int(part)]
+            elif isinstance(target, dict):
+                target = target.setdefault(part, {})
+            else:
+                raise ConfigurationError(f'--set {item}: {part!r} is not inside a mapping')
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f'--set {item}: {text!r} is not a YAML value') from error
+        if isinstance(target, list) and last.isdigit() and int(last) < len(target):
+            target[int(last)] = value
+        elif isinstance(target, dict):
+            target[last] = value
+        else:
+            raise ConfigurationError(f'--set {item}: {last!r} is not inside a mapping')
+
+
+def build(cls: type[T], data: Any, path: str = '') -> T:
+    """An instance of the dataclass ``cls`` from plain values.
+
+    Raises:
+        ConfigurationError: names the dotted path, what it got and what it takes.
+    """
+    if not isinstance(data, dict):
+        raise ConfigurationError(f'{path or "the file"}: got {data!r}; expected a mapping with '
+                                 f'the keys {", ".join(_names(cls))}')
+    hints = typing.get_type_hints(cls)
+    names = _names(cls)
+    for key in data:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = (f'; did you mean {close[0]!r}?' if close
+                    else f'; expected one of {", ".join(names)}')
+            raise ConfigurationError(f'{_join(path, key)}: unknown key{hint}')
+    values = {}
+    for field in dataclasses.fields(cls):
+        where = _join(path, field.name)
+        if field.name in data:
+            values[field.name] = _convert(hints[field.name], data[field.name], where)
+        elif (field.default is dataclasses.MISSING
+              and field.default_factory is dataclasses.MISSING):
+            raise ConfigurationError(f'{where}: missing; this key is required')
+    try:
+        return cls(**values)
+    except ConfigurationError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(f'{path}: {error}' if path else str(error)) from error
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _join(path: str, key: Any) -> str:
+    return f'{path}.{key}' if path else str(key)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        parse = getattr(hint, 'from_yaml', None)
+        return parse(value, where) if parse else build(hint, value, where)
+    if origin is tuple:
+        return _convert_tuple(args, value, where)
+    if hint is float:
+        return to_float(value, where)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, str):
+        return value
+    raise ConfigurationError(f'{where}: got {value!r}; expected {_describe(hint)}')
+
+
+def _convert_tuple(args: tuple, value: Any, where: str) -> tuple:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigurationError(f'{where}: got {value!r}; expected a list')
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_convert(args[0], v, f'{where}.{i}') for i, v in enumerate(value))
+    if len(value) != len(args):
+        raise ConfigurationError(f'{where}: got {len(value)} values; expected {len(args)}')
+    return tuple(_convert(a, v, f'{where}.{i}') for i, (a, v) in enumerate(zip(args, value)))
+
+
+def to_float(value: Any, where: str) -> float:
+    """A finite float, or an error; numbers in quotes and booleans are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        hint = ''
+        if isinstance(value, str):
+            # YAML 1.1 reads 1e-4 as text; the dot makes it a number.
+            hint = ' (write 1.0e-4, not 1e-4)' if 'e' in value.lower() else ' (no unit, no quotes)'
+        raise ConfigurationError(f'{where}: got {value!r}; expected a number{hint}')
+    if not math.isfinite(value):
+        raise ConfigurationError(f'{where}: got {value!r}; expected a finite number')
+    return float(value)
+
+
+def _describe(hint: Any) -> str:
+    return {bool: 'true or false', int: 'a whole number', str: 'text'}.get(hint, str(hint))

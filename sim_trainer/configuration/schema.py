@@ -1,0 +1,295 @@
+"""What a scene YAML holds: every key with its meaning, unit and default.
+
+Lengths are metres, angles degrees where the name says ``_deg``. A range is ``[low, high]``
+(uniform) or one number (constant).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.transforms import look_at
+from sim_trainer.configuration.loader import apply_overrides, build, read_yaml, to_float
+from sim_trainer.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Range:
+    """A uniform law: ``x ~ U(low, high)``."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def from_yaml(cls, value: Any, where: str) -> Range:
+        """Parse ``[low, high]`` or a single number."""
+        if isinstance(value, list):
+            if len(value) != 2:
+                raise ConfigurationError(f'{where}: got {value!r}; expected [low, high]')
+            low, high = (to_float(v, where) for v in value)
+        else:
+            low = high = to_float(value, where)
+        if low > high:
+            raise ConfigurationError(f'{where}: low {low:g} is above high {high:g}; swap them')
+        return cls(low, high)
+
+    def sample(self, rng: np.random.Generator) -> float:
+        """One draw."""
+        return float(rng.uniform(self.low, self.high))
+
+    def sample_int(self, rng: np.random.Generator) -> int:
+        """One whole draw, both ends included."""
+        return int(rng.integers(round(self.low), round(self.high) + 1))
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """The real camera: its calibration and where it nominally stands."""
+
+    width_px: int
+    height_px: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+    position_m: tuple[float, float, float]
+    look_at_m: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not (16 <= self.width_px <= 8192 and 16 <= self.height_px <= 8192):
+            raise ConfigurationError(f'camera: size {self.width_px}x{self.height_px} px; expected '
+                                     '16...8192 px a side')
+        if self.fx_px <= 0 or self.fy_px <= 0:
+            raise ConfigurationError(f'camera: focal lengths {self.fx_px:g}, {self.fy_px:g} px; '
+                                     'expected positive numbers in pixels')
+        if np.linalg.norm(self.position_m) > 20:
+            raise ConfigurationError(f'camera.position_m: {list(self.position_m)} is over 20 m '
+                                     'from the base; give metres, not millimetres')
+        if self.position_m[2] <= 0:
+            raise ConfigurationError(f'camera.position_m: z = {self.position_m[2]:g}; the camera '
+                                     'must stand above the table top (z = 0)')
+
+    @property
+    def camera(self) -> PinholeCamera:
+        """The calibrated camera."""
+        return PinholeCamera(self.fx_px, self.fy_px, self.cx_px, self.cy_px, self.width_px,
+                             self.height_px)
+
+    @property
+    def T_base_camera(self) -> np.ndarray:
+        """The nominal pose (4x4)."""
+        return look_at(self.position_m, self.look_at_m)
+
+
+@dataclass(frozen=True)
+class WorkspaceConfig:
+    """The part of the table where objects stand."""
+
+    x_m: Range
+    y_m: Range
+
+    def __post_init__(self) -> None:
+        for name, span in (('x_m', self.x_m), ('y_m', self.y_m)):
+            if span.high - span.low < 0.02 or max(abs(span.low), abs(span.high)) > 5:
+                raise ConfigurationError(
+                    f'workspace.{name}: [{span.low:g}, {span.high:g}] m; expected a span of at '
+                    'least 0.02 m within 5 m of the base (metres, not millimetres)')
+
+
+#: shape -> the dimensions it takes.
+SHAPES = {
+    'cone': ('radius_m', 'height_m'),
+    'box': ('size_m',),
+    'cylinder': ('radius_m', 'height_m'),
+    'prism': ('circumradius_m', 'height_m', 'sides'),
+    'pyramid': ('edge_m', 'height_m'),
+    'tetrahedron': ('edge_m',),
+}
+
+
+@dataclass(frozen=True)
+class ObjectConfig:
+    """An object to localize: a primitive with its dimensions."""
+
+    name: str
+    shape: str
+    radius_m: float | None = None
+    circumradius_m: float | None = None
+    height_m: float | None = None
+    edge_m: float | None = None
+    size_m: tuple[float, float, float] | None = None
+    sides: int | None = None
+
+    def __post_init__(self) -> None:
+        label = f'object {self.name!r}'
+        if not self.name.replace('_', 'a').isalnum() or not self.name[:1].isalpha():
+            raise ConfigurationError(f'{label}: a name has letters, digits and underscores and '
+                                     'starts with a letter (it becomes a topic and a TF frame)')
+        if self.shape not in SHAPES:
+            raise ConfigurationError(f'{label}: unknown shape {self.shape!r}; expected one of '
+                                     f'{", ".join(SHAPES)}')
+        wanted = SHAPES[self.shape]
+        for key in ('radius_m', 'circumradius_m', 'height_m', 'edge_m', 'size_m', 'sides'):
+            value = getattr(self, key)
+            if key in wanted and value is None:
+                raise ConfigurationError(f'{label}: shape {self.shape} needs {key}')
+            if key not in wanted and value is not None:
+                raise ConfigurationError(f'{label}: shape {self.shape} takes '
+                                         f'{", ".join(wanted)}, not {key}')
+            if value is None or key == 'sides':
+                continue
+            for length in np.atleast_1d(value):
+                if not 0.002 <= length <= 2.0:
+                    raise ConfigurationError(
+                        f'{label}: {key} = {length:g} m; expected 0.002...2 m (metres, positive; '
+                        '50 mm is 0.050)')
+        if self.sides is not None and not 3 <= self.sides <= 64:
+            raise ConfigurationError(f'{label}: sides = {self.sides}; expected 3...64')
+
+
+@dataclass(frozen=True)
+class RandomizationConfig:
+    """What varies from picture to picture, and by how much (each law: uniform)."""
+
+    #: objects to localize in one picture
+    object_count: Range = Range(2, 8)
+    #: chance that an object lies on another of its stable faces instead of upright
+    tumbled_probability: float = 0.25
+    #: chance that the objects are dropped and settle by physics instead of being placed
+    physics_probability: float = 0.1
+    #: chance that distractors crowd round the objects, so that they hide each other
+    crowded_probability: float = 0.4
+    #: distractors in one picture
+    distractor_count: Range = Range(0, 10)
+    #: chance that the arm stands in the scene
+    arm_probability: float = 0.6
+    #: camera position, uniform in a box of these sides round the nominal
+    camera_box_m: tuple[float, float, float] = (0.26, 0.26, 0.20)
+    #: the view direction is turned by up to this in each direction
+    camera_turn_deg: float = 6.0
+    #: field of view scaled by up to this part
+    camera_zoom: float = 0.05
+    #: number of lights
+    light_count: Range = Range(1, 4)
+    #: distance of the lights from the workspace
+    light_distance_m: Range = Range(0.6, 2.5)
+    #: exposure, powers of two round a mid-grey picture
+    exposure_stops: Range = Range(-1.3, 1.0)
+
+    def __post_init__(self) -> None:
+        for name in ('tumbled_probability', 'physics_probability', 'crowded_probability',
+                     'arm_probability'):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigurationError(f'randomization.{name}: {value:g}; expected 0...1')
+        if self.object_count.low < 0 or self.distractor_count.low < 0 or self.light_count.low < 1:
+            raise ConfigurationError('randomization: counts start at 0, lights at 1')
+        if self.light_count.high > 6:
+            raise ConfigurationError(f'randomization.light_count: up to {self.light_count.high:g};'
+                                     ' the renderer has at most 6 lights')
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """The pictures drawn for training."""
+
+    count: int = 16000
+    #: drawn window, pixels of the camera; windows are placed at random over the picture
+    window_width_px: int = 384
+    window_height_px: int = 288
+    #: the camera's picture is drawn at this scale (0.5: half the size)
+    scale: float = 1.0
+    #: worker processes; 0 means one per core
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 10_000_000:
+            raise ConfigurationError(f'frames.count: {self.count}; expected 1...10,000,000')
+        if not 0.05 <= self.scale <= 4:
+            raise ConfigurationError(f'frames.scale: {self.scale:g}; expected 0.05...4')
+        if min(self.window_width_px, self.window_height_px) < 64:
+            raise ConfigurationError('frames: the window is smaller than 64 px')
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained."""
+
+    #: 'keypoints' (heat-maps + keypoints + camera) or 'tobin2017' (the paper's, one object)
+    model: str = 'keypoints'
+    #: the object that tobin2017 localizes
+    object_name: str | None = None
+    #: optimizer steps
+    steps: int = 9000
+    batch_size: int = 16
+    learning_rate: float = 0.002
+    weight_decay: float = 0.02
+    #: stop earlier, with the schedule run down, when this many minutes have passed; 0: never
+    minutes: float = 0.0
+    #: seconds between checkpoints
+    checkpoint_s: float = 120.0
+    #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
+    mixed_precision: bool = True
+    #: data-augmentation threads
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.model not in ('keypoints', 'tobin2017'):
+            raise ConfigurationError(f'training.model: {self.model!r}; expected keypoints or '
+                                     'tobin2017')
+        if self.steps < 1 or self.batch_size < 1:
+            raise ConfigurationError('training: steps and batch_size start at 1')
+        if not 0 < self.learning_rate < 1:
+            raise ConfigurationError(f'training.learning_rate: {self.learning_rate:g}; expected '
+                                     'a number between 0 and 1')
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """A whole scene YAML."""
+
+    name: str
+    camera: CameraConfig
+    workspace: WorkspaceConfig
+    objects: tuple[ObjectConfig, ...]
+    seed: int = 1
+    #: URDF of the arm: a path, or a name inside pybullet_data; null for none
+    arm_urdf: str | None = 'kuka_iiwa/model.urdf'
+    randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in self.objects]
+        if not names:
+            raise ConfigurationError('objects: the list is empty; name at least one object')
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f'objects: the name {name!r} stands twice; names are '
+                                         'unique')
+        if self.training.model == 'tobin2017' and self.training.object_name not in names:
+            raise ConfigurationError(
+                f'training.object_name: {self.training.object_name!r}; tobin2017 localizes one '
+                f'object, one of {", ".join(names)}')
+        if self.seed < 0:
+            raise ConfigurationError(f'seed: {self.seed}; expected 0 or more')
+
+
+def load_config(path: str | Path, overrides: list[str] = ()) -> SceneConfig:
+    """Read and check a scene YAML.
+
+    Raises:
+        ConfigurationError: one line with the file, the dotted path and what it takes.
+    """
+    file = Path(path)
+    data = read_yaml(file)
+    apply_overrides(data, list(overrides))
+    try:
+        return build(SceneConfig, data)
+    except ConfigurationError as error:
+        raise ConfigurationError(f'{file}: {error}') from error

@@ -1,0 +1,189 @@
+"""The PyBullet world: settling objects and the arm's kinematics. The only pybullet import.
+
+PyBullet leaks memory on repeated loads, so the client is opened anew every
+``SETTLES_PER_CLIENT`` scenes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
+                                           rotation_from_quat_xyzw)
+from sim_trainer.errors import ConfigurationError
+
+SETTLES_PER_CLIENT = 500
+STEP_S = 1 / 240
+#: A dropped object that still moves faster than this after the drop is taken out of the scene.
+REST_SPEED_MPS = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class ArmLink:
+    """Visual mesh of a link: vertices (V, 3, metres) and faces (F, 3), in the link's frame."""
+
+    mesh_name: str
+    vertices_m: np.ndarray
+    faces: np.ndarray
+
+
+class PhysicsWorld:
+    """One PyBullet client with a table plane at z = 0 and, on request, an arm at the origin."""
+
+    def __init__(self, arm_urdf: str | None = None) -> None:
+        """Open the client and load the arm.
+
+        Raises:
+            ConfigurationError: the URDF cannot be found or loaded.
+        """
+        self._arm_urdf = arm_urdf
+        self._settles = 0
+        self._client = -1
+        self.arm_links: list[ArmLink] = []
+        self._open()
+
+    def _open(self) -> None:
+        with _quiet_import():
+            import pybullet
+            import pybullet_data
+        self._p = pybullet
+        self._client = pybullet.connect(pybullet.DIRECT)
+        pybullet.setGravity(0, 0, -9.81, physicsClientId=self._client)
+        pybullet.setTimeStep(STEP_S, physicsClientId=self._client)
+        # A thick slab instead of a plane: thin things dropped fast do not tunnel through it.
+        slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=[2, 2, 0.5],
+                                             physicsClientId=self._client)
+        self._slab = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -0.5],
+                                              physicsClientId=self._client)
+        self._arm = None
+        if self._arm_urdf:
+            data = Path(pybullet_data.getDataPath())
+            path = Path(self._arm_urdf)
+            path = path if path.is_file() else data / self._arm_urdf
+            if not path.is_file():
+                raise ConfigurationError(f'arm_urdf: {self._arm_urdf}: there is no such file, here '
+                                         'or in pybullet_data; give a path, or null for no arm')
+            try:
+                self._arm = pybullet.loadURDF(str(path), useFixedBase=True,
+                                              physicsClientId=self._client)
+            except pybullet.error as error:
+                raise ConfigurationError(f'arm_urdf: {path}: PyBullet cannot load it: {error}'
+                                         ) from error
+            self._read_arm()
+
+    def _read_arm(self) -> None:
+        import trimesh
+
+        p, client = self._p, self._client
+        self._joints = [i for i in range(p.getNumJoints(self._arm, physicsClientId=client))
+                        if p.getJointInfo(self._arm, i, physicsClientId=client)[2]
+                        in (p.JOINT_REVOLUTE, p.JOINT_PRISMATIC)]
+        self._limits = np.array([p.getJointInfo(self._arm, i, physicsClientId=client)[8:10]
+                                 for i in self._joints]).reshape(-1, 2)
+        self._visuals = []
+        links = []
+        for shape in p.getVisualShapeData(self._arm, physicsClientId=client):
+            link, kind, size, file, position, quat = shape[1:7]
+            if kind != p.GEOM_MESH:
+                continue
+            mesh = trimesh.load(file.decode(), force='mesh', process=True)
+            name = f'arm_{len(links)}'
+            links.append(ArmLink(name, np.asarray(mesh.vertices) * size, np.asarray(mesh.faces)))
+            # The visual's offset is given from the link's centre of mass frame.
+            self._visuals.append((link, make_transform(rotation_from_quat_xyzw(quat), position)))
+        self.arm_links = links
+
+    def arm_poses(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """``T_base_mesh`` of every arm mesh at a random joint configuration."""
+        p, client = self._p, self._client
+        low, high = self._limits.T
+        free = low >= high
+        low, high = np.where(free, -np.pi, low), np.where(free, np.pi, high)
+        for joint, angle in zip(self._joints, rng.uniform(low, high)):
+            p.resetJointState(self._arm, joint, angle, physicsClientId=client)
+        poses = []
+        for link, T_inertial_mesh in self._visuals:
+            if link < 0:
+                position, quat = p.getBasePositionAndOrientation(self._arm, client)
+                inertial = p.getDynamicsInfo(self._arm, -1, physicsClientId=client)[3:5]
+                T_base_com = make_transform(rotation_from_quat_xyzw(quat), position)
+                T_com_frame = np.linalg.inv(make_transform(
+                    rotation_from_quat_xyzw(inertial[1]), inertial[0]))
+                poses.append(T_base_com @ T_com_frame @ T_inertial_mesh)
+                continue
+            state = p.getLinkState(self._arm, link, computeForwardKinematics=1,
+                                   physicsClientId=client)
+            T_base_link = make_transform(rotation_from_quat_xyzw(state[5]), state[4])
+            poses.append(T_base_link @ T_inertial_mesh)
+        return poses
+
+    def settle(self, vertices_m: list[np.ndarray], poses: list[np.ndarray], steps: int = 240
+               ) -> list[np.ndarray | None]:
+        """Drop convex bodies and return where they came to rest.
+
+        Args:
+            vertices_m: corners (V, 3) of each body.
+            poses: ``T_base_body`` of each body before the drop.
+            steps: steps of 1/240 s.
+
+        Returns:
+            ``T_base_body`` of each; None for a body that still moves or fell off.
+        """
+        self._settles += 1
+        if self._settles % SETTLES_PER_CLIENT == 0:
+            self.close()
+            self._open()
+        p, client = self._p, self._client
+        bodies = []
+        for corners, T_base_body in zip(vertices_m, poses):
+            shape = p.createCollisionShape(p.GEOM_MESH, vertices=corners.tolist(),
+                                           physicsClientId=client)
+            body = p.createMultiBody(0.1, shape, basePosition=T_base_body[:3, 3].tolist(),
+                                     baseOrientation=quat_xyzw_from_rotation(
+                                         T_base_body[:3, :3]).tolist(),
+                                     physicsClientId=client)
+            p.changeDynamics(body, -1, lateralFriction=0.7, rollingFriction=2e-4,
+                             spinningFriction=2e-4, linearDamping=0.1, angularDamping=0.3,
+                             physicsClientId=client)
+            bodies.append(body)
+        for _ in range(steps):
+            p.stepSimulation(physicsClientId=client)
+        results: list[np.ndarray | None] = []
+        for body in bodies:
+            position, quat = p.getBasePositionAndOrientation(body, client)
+            speed = np.linalg.norm(p.getBaseVelocity(body, client)[0])
+            resting = speed < REST_SPEED_MPS and position[2] > 0
+            results.append(make_transform(rotation_from_quat_xyzw(quat), position)
+                           if resting else None)
+            p.removeBody(body, physicsClientId=client)
+        return results
+
+    def close(self) -> None:
+        """Disconnect the client."""
+        if self._client >= 0:
+            self._p.disconnect(self._client)
+            self._client = -1
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Hide PyBullet's build banner, which its C code writes to stdout at import."""
+    if 'pybullet' in sys.modules:
+        yield
+        return
+    sys.stdout.flush()
+    saved = os.dup(1)
+    with open(os.devnull, 'wb') as sink:
+        os.dup2(sink.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)

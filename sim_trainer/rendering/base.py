@@ -1,0 +1,43 @@
+"""What a renderer is: scene record in, picture and instance ids out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sim_trainer.rendering.meshes import DrawMesh
+from sim_trainer.scene.record import SceneRecord
+
+
+class RendererUnavailableError(RuntimeError):
+    """The renderer cannot run here; the message says which packages bring it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A drawn scene.
+
+    Attributes:
+        image_rgb: (H, W, 3) uint8, before the sensor's effects.
+        instance_ids: (H, W) uint8; 0 background, i the i-th of ``SceneRecord.instances``.
+    """
+
+    image_rgb: np.ndarray
+    instance_ids: np.ndarray
+
+
+class Renderer(Protocol):
+    """Draws scene records. Not safe to share between threads or processes."""
+
+    name: str
+
+    def add_mesh(self, name: str, mesh: DrawMesh) -> None:
+        """Make a mesh known under the name that ``Body.mesh`` uses."""
+
+    def draw(self, scene: SceneRecord) -> Picture:
+        """Draw one scene at the size of its camera."""
+
+    def close(self) -> None:
+        """Free what the renderer holds."""

@@ -1,0 +1,38 @@
+"""Triangle meshes ready to draw: flat or smooth normals by crease angle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class DrawMesh:
+    """Unindexed triangles: positions (3F, 3) and unit normals (3F, 3), float32."""
+
+    positions: np.ndarray
+    normals: np.ndarray
+
+
+def draw_mesh(vertices_m: np.ndarray, faces: np.ndarray, crease_deg: float = 30.0) -> DrawMesh:
+    """A ``DrawMesh`` whose normals are averaged over faces that meet flatter than the crease."""
+    vertices = np.asarray(vertices_m, dtype=np.float64)
+    corners = vertices[faces]
+    weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    length = np.linalg.norm(weighted, axis=1, keepdims=True)
+    unit = weighted / np.maximum(length, 1e-15)
+    around: list[list[int]] = [[] for _ in vertices]
+    for face_index, face in enumerate(faces):
+        for vertex in face:
+            around[vertex].append(face_index)
+    limit = np.cos(np.radians(crease_deg))
+    normals = np.empty_like(corners)
+    for face_index, face in enumerate(faces):
+        for corner, vertex in enumerate(face):
+            near = np.array(around[vertex])
+            smooth = near[unit[near] @ unit[face_index] >= limit]
+            total = weighted[smooth].sum(0) if len(smooth) else unit[face_index]
+            normals[face_index, corner] = total / max(np.linalg.norm(total), 1e-15)
+    return DrawMesh(corners.reshape(-1, 3).astype(np.float32),
+                    normals.reshape(-1, 3).astype(np.float32))
