@@ -20,6 +20,8 @@ PYTEST_DEFAULTS = ('-n', 'auto', '--dist', 'loadfile')
 def locked(root):
     """Let one set-up at a time work on a checkout."""
     with open(root / '.venv.lock', 'w', encoding='utf-8') as stream:
+        # Inherited by the steps: a pip that outlives a killed set-up keeps the next one waiting.
+        os.set_inheritable(stream.fileno(), True)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

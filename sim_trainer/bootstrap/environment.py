@@ -144,7 +144,8 @@ class Environment:
             begin = stream.tell()
             code = subprocess.run(
                 [str(part) for part in command], env=self.variables, cwd=str(self.root),
-                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False).returncode
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False,
+                close_fds=False).returncode  # keeps the lock in the step's hands
         if code:
             text = Path(log).read_bytes()[begin:].decode(errors='replace')
             lines = [line.strip() for line in text.splitlines() if line.strip()]
