@@ -46,12 +46,14 @@ ROS = [
     'ros-trajectory-msgs==5.3.6',  # the simulated arm
 ]
 
-# What the demo draws its camera images with.
+# What the demo draws its camera images with: the simulation without the training.
 DEMO = [
     # The newest release, and the only one tested. It has no wheel for Python 3.12 or newer, and
     # compiling it takes a quarter of an hour.
     'pybullet==3.2.7; python_version < "3.12"',
     'moderngl>=5.10,<6',  # headless OpenGL through EGL; 5.10 has wheels for Python 3.10-3.12
+    'scipy>=1.11,<2',  # convex hulls of the catalogue; 1.11 is the first for Python 3.12
+    'trimesh>=4,<5',  # reads the user's mesh files; needs numpy only
 ]
 
 TRAIN = DEMO + [

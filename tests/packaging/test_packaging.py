@@ -32,6 +32,17 @@ def constant(path, name):
     raise AssertionError(f'{path} does not assign {name}')
 
 
+def imported_modules(path):
+    """Return the top-level names of all modules that a file imports absolutely."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            modules |= {name.name.split('.')[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module.split('.')[0])
+    return modules
+
+
 def metadata(folder):
     """Return the parsed (requirements, entry points) of an installed distribution."""
     info = next(Path(folder).glob('**/dr_perception-*.dist-info'))
@@ -77,13 +88,8 @@ def test_manifest_declares_what_the_node_imports(repository_root):
     assert manifest.findtext('export/build_type') == 'ament_python'
     assert manifest.findtext('license') == 'Apache-2.0'
     declared = {element.text for element in manifest if element.tag.endswith('depend')}
-    imported = set()
-    for path in (repository_root / 'dr_perception' / 'ros').rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.Import):
-                imported |= {name.name.split('.')[0] for name in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module.split('.')[0])
+    imported = set().union(*map(
+        imported_modules, (repository_root / 'dr_perception' / 'ros').rglob('*.py')))
     messages = {name for name in imported if name.endswith(('_msgs', '_srvs'))}
     optional = {'moveit_msgs', 'object_recognition_msgs'}  # of an output that is off by default
     assert messages - optional <= declared
@@ -108,6 +114,26 @@ def test_extras_are_complete(installed, extra, expected):
     of_extra = [line for line in requirements if re.search(f'extra == .{extra}.', line)]
     for name in expected:
         assert any(line.startswith(name) for line in of_extra), f'{name} not in {of_extra}'
+
+
+def test_every_import_is_required_somewhere(installed, repository_root):
+    requirements, _ = metadata(installed)
+    names = {re.split('[^A-Za-z0-9_.-]', line)[0].lower() for line in requirements}
+    modules = {name.replace('-', '_') for name in names} | {'cv2', 'yaml', 'pybullet_data'}
+    ours = {'dr_perception', 'sim_trainer'}
+    # Generators and messages come with the ROS wheels; these only with a ROS installation.
+    with_ros = re.compile('rclpy|rosidl_|rpyutils|ament_index|.*_(msgs|srvs|interfaces)$')
+    apt_only = {'cv_bridge', 'launch', 'launch_ros', 'tf2_ros', 'tf2_py'}
+    unknown = {}
+    for path in tracked_files(repository_root):
+        name = path.relative_to(repository_root)
+        if path.suffix != '.py' or name.parts[0] not in ours | {'launch'}:
+            continue
+        for imported in imported_modules(path):
+            if not (imported in sys.stdlib_module_names or imported in modules | ours | apt_only
+                    or with_ros.match(imported)):
+                unknown.setdefault(imported, str(name))
+    assert not unknown, f'in no extra of setup.py: {unknown}'
 
 
 def test_ros_extra_is_pinned(installed):
