@@ -1,4 +1,4 @@
-"""From a shape of the configuration to an ``ObjectModel``: symmetries, resting faces, keypoints."""
+"""From shapes of the configuration to ``ObjectModel``s: symmetry, resting faces, keypoints."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class PhysicsWorld:
             path = Path(self._arm_urdf)
             path = path if path.is_file() else data / self._arm_urdf
             if not path.is_file():
-                raise ConfigurationError(f'arm_urdf: {self._arm_urdf}: there is no such file, here '
-                                         'or in pybullet_data; give a path, or null for no arm')
+                raise ConfigurationError(f'arm_urdf: {self._arm_urdf}: there is no such file, here or '
+                                         'in pybullet_data; give a path, or null for no arm')
             try:
                 self._arm = pybullet.loadURDF(str(path), useFixedBase=True,
                                               physicsClientId=self._client)

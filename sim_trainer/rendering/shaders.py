@@ -8,26 +8,26 @@ compiled once for each number of lights and each kind of surface, which is three
 MAX_LIGHTS = 6
 SHADOWED_LIGHTS = 2
 
-DEPTH_VERTEX = '''
+DEPTH_VERTEX = """
 #version 330
 uniform mat4 clip_from_base; uniform mat4 model;
 in vec3 in_position;
 void main() { gl_Position = clip_from_base * (model * vec4(in_position, 1.0)); }
-'''
+"""
 
-DEPTH_FRAGMENT = '''
+DEPTH_FRAGMENT = """
 #version 330
 void main() {}
-'''
+"""
 
-ID_FRAGMENT = '''
+ID_FRAGMENT = """
 #version 330
 uniform float body_id;
 out vec4 color;
 void main() { color = vec4(body_id, 0.0, 0.0, 1.0); }
-'''
+"""
 
-COLOR_VERTEX = '''
+COLOR_VERTEX = """
 #version 330
 uniform mat4 clip_from_base; uniform mat4 model; uniform mat3 normal_matrix;
 uniform vec3 body_scale;
@@ -41,9 +41,9 @@ void main() {
     normal_body = in_normal;
     gl_Position = clip_from_base * p;
 }
-'''
+"""
 
-_COLOR_FRAGMENT = '''
+_COLOR_FRAGMENT = """
 uniform vec3 eye;
 uniform vec3 light_position[LIGHTS]; uniform vec3 light_color[LIGHTS];
 uniform sampler2DShadow shadow_0, shadow_1, shadow_sky;
@@ -116,9 +116,9 @@ void main() {
     sum = sum * (1.0 + sum * 0.12) / (1.0 + sum * 0.45);
     color = vec4(pow(clamp(sum, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);
 }
-'''
+"""
 
-_LIGHT = '''
+_LIGHT = """
     {
         vec3 to_light = light_position[%(i)d] - position_base;
         float inverse = inversesqrt(dot(to_light, to_light));
@@ -130,7 +130,7 @@ _LIGHT = '''
         float lobe = pow(nh, power) * (power + 2.0) * 0.125;
         sum += light * (diffuse + f * min(lobe, 60.0));
     }
-'''
+"""
 _SHADOW = ('light *= shadow(shadow_%(i)d, shadow_matrix_%(i)d, softness[%(i)d], '
            '0.002 / max(nl, 0.2));')
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.resting import rotation_to_down
 from dr_perception.core.transforms import make_transform, rotation_about
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.objects import primitives
@@ -17,7 +18,7 @@ from sim_trainer.scene.distractors import distractor_meshes, distractor_scale
 from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.materials import random_material
 from sim_trainer.scene.placement import (Table, footprint_radius, random_rotation,
-                                         rotation_to_down, standing_pose)
+                                         standing_pose)
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.scene.record import Body, SceneRecord
 from sim_trainer.scene.surroundings import random_surroundings

@@ -6,22 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dr_perception.core.transforms import (make_transform, rotation_about, rotation_from_quat_xyzw,
-                                           rotation_from_rotvec)
+from dr_perception.core.transforms import make_transform, rotation_from_quat_xyzw
 
 #: Attempts to find room for a thing before it is left out.
 TRIES = 30
 GAP_M = 0.002
-
-
-def rotation_to_down(down: np.ndarray) -> np.ndarray:
-    """A rotation R with ``R @ down == (0, 0, -1)``."""
-    target = np.array([0.0, 0.0, -1.0])
-    axis = np.cross(down, target)
-    sine, cosine = np.linalg.norm(axis), float(down @ target)
-    if sine < 1e-9:
-        return np.eye(3) if cosine > 0 else rotation_about('x', np.pi)
-    return rotation_from_rotvec(axis / sine * np.arctan2(sine, cosine))
 
 
 def random_rotation(rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,178 @@
+"""The model contract: what trainer and runtime share about a model, as JSON in the ONNX metadata.
+
+The runtime needs nothing beside the one ``model.onnx``; a graph whose inputs or outputs disagree
+with its contract is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from dr_perception.core.errors import ContractError
+from dr_perception.core.objects import ObjectModel
+
+#: Key of the ONNX metadata entry that holds the contract.
+METADATA_KEY = 'dr_perception.contract'
+FORMAT_VERSION = 1
+#: A contract is tens of kilobytes (meshes of primitives) to a few megabytes (meshes of scans).
+MAX_JSON_BYTES = 16 << 20
+#: Names of the graph's input and outputs in format version 1.
+INPUT_NAME = 'image'
+OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How a picture goes into the graph: uint8 (N, H, W, 3) RGB.
+
+    Attributes:
+        multiple_px: height and width are padded to multiples of this.
+        focal_px: focal length of the pictures that the network was trained on. A picture of
+            another focal length is resized towards it when it differs by more than
+            ``focal_tolerance`` (a factor), so that objects appear as large as in training.
+        focal_tolerance: largest factor that is not resized.
+        max_pixels: larger pictures are made smaller.
+    """
+
+    multiple_px: int
+    focal_px: float
+    focal_tolerance: float
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """How detections come out of the graph's outputs.
+
+    Attributes:
+        stride_px: pixels a cell.
+        offset_unit_px: unit of the keypoint offsets.
+        peak_threshold: least heat of a candidate.
+        score_threshold: least score of a detection.
+        score_weights: logistic regression to the probability of being right within 2 cm: bias and
+            weights of the features of ``decoding.score_features``.
+        covariance_scale: factor (position and rotation) that calibrates the covariance.
+        plane_sigma_m: trust in the support plane's height.
+        tilt_sigma_rad: trust in the support plane's direction.
+    """
+
+    stride_px: int
+    offset_unit_px: float
+    peak_threshold: float
+    score_threshold: float
+    score_weights: tuple[float, ...]
+    covariance_scale: float
+    plane_sigma_m: float
+    tilt_sigma_rad: float
+
+
+@dataclass(frozen=True, eq=False)
+class ModelContract:
+    """Everything the runtime knows about a model. ``objects`` are in channel order."""
+
+    name: str
+    objects: tuple[ObjectModel, ...]
+    input: InputSpec
+    decoder: DecoderSpec
+    support_plane_z_m: float = 0.0
+    trained_range: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def keypoint_count(self) -> int:
+        """Keypoints per object, K."""
+        return len(self.objects[0].keypoints_m)
+
+    def output_channels(self) -> dict[str, int]:
+        """Channels that the graph's outputs must have."""
+        return dict(zip(OUTPUT_NAMES, (len(self.objects), 2 * self.keypoint_count,
+                                       self.keypoint_count)))
+
+    def to_json(self) -> str:
+        """The contract as a JSON text."""
+        return json.dumps({
+            'format_version': FORMAT_VERSION, 'name': self.name,
+            'objects': [model.to_json() for model in self.objects],
+            'input': vars(self.input), 'decoder': vars(self.decoder),
+            'support_plane_z_m': self.support_plane_z_m, 'trained_range': self.trained_range,
+            'provenance': self.provenance, 'metrics': self.metrics})
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelContract:
+        """Read and check a contract.
+
+        Raises:
+            ContractError: not JSON, another version, a missing key, or a value that cannot be.
+        """
+        if len(text) > MAX_JSON_BYTES:
+            raise ContractError(f'the contract has {len(text)} bytes; at most {MAX_JSON_BYTES} '
+                                'are accepted')
+        try:
+            data = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ContractError(f'the contract is not valid JSON: {error}') from error
+        if not isinstance(data, dict):
+            raise ContractError('the contract is not a JSON object')
+        version = data.get('format_version')
+        if version != FORMAT_VERSION:
+            raise ContractError(f'the contract has format version {version!r}; this version of '
+                                f'dr_perception reads {FORMAT_VERSION}')
+        try:
+            contract = cls(
+                name=str(data['name']),
+                objects=tuple(ObjectModel.from_json(entry) for entry in data['objects']),
+                input=_spec(InputSpec, data['input']),
+                decoder=_decoder(data['decoder']),
+                support_plane_z_m=float(data['support_plane_z_m']),
+                trained_range=dict(data['trained_range']), provenance=dict(data['provenance']),
+                metrics=dict(data['metrics']))
+        except KeyError as error:
+            raise ContractError(f'the contract lacks the key {error}') from error
+        except (TypeError, ValueError) as error:
+            if isinstance(error, ContractError):
+                raise
+            raise ContractError(f'the contract holds a wrong value: {error}') from error
+        contract._check()
+        return contract
+
+    def _check(self) -> None:
+        if not self.objects:
+            raise ContractError('the contract names no objects')
+        names = [model.name for model in self.objects]
+        if len(set(names)) != len(names):
+            raise ContractError(f'the contract names an object twice: {names}')
+        if len({len(model.keypoints_m) for model in self.objects}) != 1:
+            raise ContractError('the objects of the contract have different keypoint counts')
+        positive = {'input.multiple_px': self.input.multiple_px,
+                    'input.focal_px': self.input.focal_px,
+                    'input.max_pixels': self.input.max_pixels,
+                    'decoder.stride_px': self.decoder.stride_px,
+                    'decoder.offset_unit_px': self.decoder.offset_unit_px,
+                    'decoder.covariance_scale': self.decoder.covariance_scale,
+                    'decoder.plane_sigma_m': self.decoder.plane_sigma_m,
+                    'decoder.tilt_sigma_rad': self.decoder.tilt_sigma_rad}
+        for key, value in positive.items():
+            if not (math.isfinite(value) and value > 0):
+                raise ContractError(f'the contract has {key} = {value}; expected a positive '
+                                    'number')
+
+
+def _spec(cls: type, data: dict[str, Any]) -> Any:
+    numbers = {}
+    for name, annotation in cls.__annotations__.items():
+        value = data[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ContractError(f'the contract has {name} = {value!r}; expected a number')
+        numbers[name] = int(value) if annotation == 'int' else float(value)
+    return cls(**numbers)
+
+
+def _decoder(data: dict[str, Any]) -> DecoderSpec:
+    weights = tuple(float(w) for w in data['score_weights'])
+    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k != 'score_weights'}
+    numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
+    return DecoderSpec(score_weights=weights, **numbers)

@@ -1,0 +1,164 @@
+"""From a picture to detections: preprocessing, network, decoding, pose, score.
+
+The same code serves the robot and the offline evaluation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.decoding import Candidates, find_candidates, score, score_features
+from dr_perception.core.pose_solving import PoseFit, SupportPlane, solve_poses
+from dr_perception.core.preprocessing import NetworkInput, network_input
+from dr_perception.core.resting import RestingPoses
+from dr_perception.core.transforms import check_transform
+
+#: Two detections whose centres are nearer than this part of their apparent size are one object.
+SAME_PLACE = 0.3
+#: Standard deviation of a Laplace law of scale 1.
+LAPLACE_DEVIATION = np.sqrt(2.0)
+
+
+class Network(Protocol):
+    """Anything that runs the model's graph."""
+
+    def run(self, image_rgb: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Outputs by name, float32 (1, channels, h, w), of (1, H, W, 3) uint8."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One object found.
+
+    Attributes:
+        object_name: catalogue name.
+        score: calibrated probability (0...1) that the position is right within 2 cm.
+        T_camera_object: (4, 4), metres, in the camera's optical frame.
+        covariance: (6, 6) of (x, y, z, rotation about x, y, z), m and rad, along the camera's
+            axes and about the object's origin (REP 103 order).
+    """
+
+    object_name: str
+    score: float
+    T_camera_object: np.ndarray
+    covariance: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RawDetections:
+    """What calibration needs before scores and thresholds: candidates with their fits."""
+
+    candidates: Candidates
+    fit: PoseFit
+    features: np.ndarray
+
+
+class PosePipeline:
+    """Joins the parts for one model. Not safe for concurrent calls."""
+
+    def __init__(self, contract: ModelContract, network: Network) -> None:
+        self.contract = contract
+        self._network = network
+        self._resting = [RestingPoses.of(model) for model in contract.objects]
+        self._keypoints_m = np.stack([model.keypoints_m for model in contract.objects])
+        self._diameters_m = np.array([model.diameter_m for model in contract.objects])
+        self._timing_ms: dict[str, float] = {}
+
+    @property
+    def last_timing_ms(self) -> dict[str, float]:
+        """Milliseconds of the last call: preprocess, network, decode, pose."""
+        return dict(self._timing_ms)
+
+    def estimate(self, image_rgb: np.ndarray, camera: PinholeCamera,
+                 T_base_camera: np.ndarray | None = None) -> list[Detection]:
+        """Every visible instance above the model's threshold, the surest first.
+
+        Args:
+            image_rgb: (H, W, 3) uint8, of the camera's size.
+            camera: its calibration.
+            T_base_camera: (4, 4) pose of the camera in the base frame; with it the support plane
+                takes part. None: the pose comes from the camera alone, and its distance is as
+                uncertain as one small object's apparent size makes it.
+
+        Raises:
+            ImageError: the picture cannot be used.
+            ValueError: ``T_base_camera`` is no rigid transform.
+        """
+        raw = self.detect(image_rgb, camera, T_base_camera)
+        scores = score(raw.features, self.contract.decoder.score_weights)
+        keep = self._strongest(raw, scores)
+        scale = self.contract.decoder.covariance_scale
+        return [Detection(self.contract.objects[raw.candidates.object_index[i]].name,
+                          float(scores[i]), raw.fit.T_camera_object[i],
+                          raw.fit.covariance[i] * scale)
+                for i in keep if scores[i] >= self.contract.decoder.score_threshold]
+
+    def detect(self, image_rgb: np.ndarray, camera: PinholeCamera,
+               T_base_camera: np.ndarray | None = None) -> RawDetections:
+        """All candidates with their poses, before score, suppression and threshold."""
+        start = time.perf_counter()
+        prepared = network_input(image_rgb, camera, self.contract.input)
+        prepared_at = time.perf_counter()
+        outputs = self._network.run(prepared.image_rgb[None])
+        run_at = time.perf_counter()
+        candidates = self._candidates(outputs, prepared)
+        decoded_at = time.perf_counter()
+        fit = self._solve(candidates, prepared.camera, T_base_camera)
+        features = score_features(candidates.heat, candidates.scale_px, fit.misfit)
+        done_at = time.perf_counter()
+        self._timing_ms = {
+            'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
+            'decode': (decoded_at - run_at) * 1e3, 'pose': (done_at - decoded_at) * 1e3}
+        return RawDetections(candidates, fit, features)
+
+    def _candidates(self, outputs: Mapping[str, np.ndarray], prepared: NetworkInput
+                    ) -> Candidates:
+        found = find_candidates(outputs['heat'][0], outputs['keypoints'][0],
+                                outputs['log_scales'][0], self.contract.decoder)
+        centre = found.keypoints_px[:, 0]
+        finite = np.isfinite(found.keypoints_px).all((1, 2))
+        inside = ((centre > -1).all(1) & (centre[:, 0] < prepared.content_width_px)
+                  & (centre[:, 1] < prepared.content_height_px))
+        return found.take(finite & inside)
+
+    def _solve(self, candidates: Candidates, camera: PinholeCamera,
+               T_base_camera: np.ndarray | None) -> PoseFit:
+        M, K = candidates.scale_px.shape
+        measured = camera.normalize(candidates.keypoints_px.reshape(-1, 2)).reshape(M, K, 2)
+        focal_px = np.sqrt(camera.fx_px * camera.fy_px)
+        sigma = candidates.scale_px * LAPLACE_DEVIATION / focal_px
+        decoder = self.contract.decoder
+        plane = None
+        if T_base_camera is not None:
+            plane = SupportPlane(check_transform(T_base_camera, 'T_base_camera'),
+                                 self.contract.support_plane_z_m, decoder.plane_sigma_m,
+                                 decoder.tilt_sigma_rad)
+        kinds = candidates.object_index
+        return solve_poses(self._keypoints_m[kinds], measured, sigma,
+                           [self._resting[k] for k in kinds], plane)
+
+    def _strongest(self, raw: RawDetections, scores: np.ndarray) -> list[int]:
+        """Indices by falling score, without those that stand where a stronger one stands.
+
+        One object often raises a peak in the heat-map of a similar kind too; the centres then
+        fall together in the picture.
+        """
+        t = raw.fit.T_camera_object[:, :3, 3]
+        z = np.maximum(t[:, 2], 1e-3)
+        centre = t[:, :2] / z[:, None]
+        size = self._diameters_m[raw.candidates.object_index] / z
+        kept: list[int] = []
+        for i in np.argsort(-scores):
+            if t[i, 2] <= 0:
+                continue
+            if all(np.linalg.norm(centre[i] - centre[j]) > SAME_PLACE * min(size[i], size[j])
+                   for j in kept):
+                kept.append(int(i))
+        return kept

@@ -1,0 +1,86 @@
+"""From any camera's picture to the network's input, with the camera of that input.
+
+Used by trainer and runtime alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.contract import InputSpec
+from dr_perception.core.errors import ImageError
+
+#: Largest side of a picture that is accepted, px: bounds memory before it is taken.
+MAX_SIDE_PX = 16384
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInput:
+    """The network's picture (H, W, 3) uint8 RGB and the camera that describes it.
+
+    ``content_width_px`` and ``content_height_px`` bound what is picture; the rest is padding.
+    """
+
+    image_rgb: np.ndarray
+    camera: PinholeCamera
+    content_width_px: int
+    content_height_px: int
+
+
+def check_image(image_rgb: np.ndarray, camera: PinholeCamera) -> np.ndarray:
+    """The picture, if it is one that the camera can have taken.
+
+    Raises:
+        ImageError: wrong type, shape or size.
+    """
+    if not isinstance(image_rgb, np.ndarray) or image_rgb.dtype != np.uint8:
+        got = getattr(image_rgb, 'dtype', type(image_rgb).__name__)
+        raise ImageError(f'the image is {got}; expected a uint8 array of shape (H, W, 3)')
+    if image_rgb.ndim != 3 or image_rgb.shape[2] != 3:
+        raise ImageError(f'the image has shape {image_rgb.shape}; expected (H, W, 3), RGB')
+    height, width = image_rgb.shape[:2]
+    if height < 1 or width < 1:
+        raise ImageError(f'the image has shape {image_rgb.shape}; it holds no pixel')
+    if max(height, width) > MAX_SIDE_PX:
+        raise ImageError(f'the image is {width}x{height}; at most {MAX_SIDE_PX} px a side')
+    if (width, height) != (camera.width_px, camera.height_px):
+        raise ImageError(
+            f'the image is {width}x{height} but the camera was calibrated at '
+            f'{camera.width_px}x{camera.height_px}; give the camera of this image '
+            '(PinholeCamera.resized or .cropped)')
+    return image_rgb
+
+
+def network_input(image_rgb: np.ndarray, camera: PinholeCamera, spec: InputSpec) -> NetworkInput:
+    """Resize towards the trained focal length where needed, and pad to the network's multiple.
+
+    Args:
+        image_rgb: (H, W, 3) uint8.
+        camera: of that picture.
+        spec: what the network takes.
+    """
+    check_image(image_rgb, camera)
+    focal_px = np.sqrt(camera.fx_px * camera.fy_px)
+    scale = spec.focal_px / focal_px
+    if max(scale, 1 / scale) <= spec.focal_tolerance:
+        scale = 1.0
+    pixels = camera.width_px * camera.height_px * scale ** 2
+    if pixels > spec.max_pixels:
+        scale *= np.sqrt(spec.max_pixels / pixels)
+    if scale != 1.0:
+        width = max(1, int(round(camera.width_px * scale)))
+        height = max(1, int(round(camera.height_px * scale)))
+        camera = camera.resized(width, height)
+        # INTER_AREA averages over what one new pixel covers: no aliasing when shrinking.
+        image_rgb = cv2.resize(image_rgb, (width, height), interpolation=(
+            cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+    height, width = image_rgb.shape[:2]
+    down, right = -height % spec.multiple_px, -width % spec.multiple_px
+    if down or right:
+        image_rgb = cv2.copyMakeBorder(image_rgb, 0, down, 0, right, cv2.BORDER_REPLICATE)
+        camera = camera.cropped(0, 0, width + right, height + down)
+    return NetworkInput(np.ascontiguousarray(image_rgb), camera, width, height)

@@ -1,0 +1,39 @@
+"""``PoseEstimator``: a model file joined with the pose pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dr_perception.core.pipeline import PosePipeline
+from dr_perception.inference.session import OnnxNetwork
+
+
+class PoseEstimator(PosePipeline):
+    """Estimates object poses from single pictures.
+
+    Example:
+        >>> estimator = PoseEstimator.from_file('models/tabletop.onnx')
+        >>> camera = PinholeCamera.from_matrix(K, width_px=640, height_px=480)
+        >>> for detection in estimator.estimate(image_rgb, camera, T_base_camera):
+        ...     print(detection.object_name, detection.T_camera_object[:3, 3])
+    """
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        super().__init__(network.contract, network)
+        self.active_providers = network.active_providers
+        self.requested_providers = network.requested_providers
+        self.model_sha256 = network.sha256
+
+    @classmethod
+    def from_file(cls, path: str | Path, providers: list[str] | None = None,
+                  threads: int = 0) -> PoseEstimator:
+        """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``."""
+        return cls(OnnxNetwork(path, providers, threads))
+
+    def warm_up(self, width_px: int = 640, height_px: int = 480) -> None:
+        """Run the graph once, so that the first picture is not slower than the others."""
+        multiple = self.contract.input.multiple_px
+        shape = (1, -(-height_px // multiple) * multiple, -(-width_px // multiple) * multiple, 3)
+        self._network.run(np.zeros(shape, np.uint8))

@@ -1,0 +1,51 @@
+"""A model on a BOP split."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.pipeline import Detection
+from sim_trainer.dataset.bop import BopSplit
+from sim_trainer.evaluation.matching import LEAST_VISIBLE, match_picture
+from sim_trainer.evaluation.report import summarize
+
+
+class Estimator(Protocol):
+    """Anything that finds objects: ``PoseEstimator``, or the paper's network behind its face."""
+
+    contract: ModelContract
+
+    def estimate(self, image_rgb: np.ndarray, camera: PinholeCamera,
+                 T_base_camera: np.ndarray | None = None) -> list[Detection]:
+        """See ``PosePipeline.estimate``."""
+
+
+def evaluate(estimator: Estimator, split: BopSplit, least_visible: float = LEAST_VISIBLE,
+             use_base: bool = True) -> dict[str, Any]:
+    """Figures of a model on a split.
+
+    Args:
+        estimator: the model.
+        split: pictures with truth.
+        least_visible: instances seen less than this are not asked for.
+        use_base: give the estimator the camera's pose in the base frame, where the set has it.
+    """
+    catalogue = {model.name: model for model in estimator.contract.objects}
+    results, timings_ms = [], []
+    for number, picture in enumerate(tqdm(split, desc='evaluating', unit='picture',
+                                          disable=None)):
+        T_base_camera = picture.T_base_camera if use_base else None
+        if number == 0:     # the first run pays for memory and plans
+            estimator.estimate(picture.image_rgb, picture.camera, T_base_camera)
+        start = time.perf_counter()
+        detections = estimator.estimate(picture.image_rgb, picture.camera, T_base_camera)
+        timings_ms.append((time.perf_counter() - start) * 1e3)
+        results.append(match_picture(detections, picture.instances, picture.camera, catalogue,
+                                     least_visible))
+    return summarize(results, list(catalogue), timings_ms)

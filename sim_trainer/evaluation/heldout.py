@@ -1,0 +1,49 @@
+"""Whole pictures of scenes that training never saw, for calibration and the run's own figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.bop import BopInstance, BopPicture
+from sim_trainer.dataset.labels import label_scene
+from sim_trainer.rendering.factory import make_renderer
+from sim_trainer.scene.generator import SceneGenerator
+from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.sensor.effects import apply_sensor, draw_sensor
+
+#: Added to the seed: other scenes, other patterns, other distractor shapes than in training.
+SEED_OFFSET = 100_003
+
+
+def simulated_pictures(config: SceneConfig, count: int, first: int = 0, description: str = ''
+                       ) -> Iterator[BopPicture]:
+    """Pictures of the camera's full size with the sensor's effects, and their truth."""
+    generator = SceneGenerator(config)
+    renderer = make_renderer(config, generator)
+    names = [model.name for model in generator.catalogue]
+    try:
+        for index in tqdm(range(first, first + count), desc=description or 'drawing',
+                          unit='picture', disable=None):
+            scene = generator.scene(index, whole_picture=True)
+            picture = renderer.draw(scene)
+            labels = label_scene(scene, picture.instance_ids, generator.catalogue)
+            sensor = draw_sensor(frame_rng(config.seed, index, 'sensor'))
+            yield BopPicture(index, Path(f'{index:06d}.png'),
+                             apply_sensor(picture.image_rgb, sensor), scene.camera,
+                             scene.T_base_camera,
+                             [BopInstance(names[label.object_index], label.T_camera_object,
+                                          label.visible_fraction) for label in labels])
+    finally:
+        renderer.close()
+        generator.close()
+
+
+def held_out_pictures(config: SceneConfig, count: int) -> Iterator[BopPicture]:
+    """``simulated_pictures`` of a seed that training does not use."""
+    return simulated_pictures(dataclasses.replace(config, seed=config.seed + SEED_OFFSET), count,
+                              description='calibrating')

@@ -1,0 +1,103 @@
+"""Detections against the truth of one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.objects import ObjectModel
+from dr_perception.core.pipeline import Detection
+from dr_perception.core.transforms import transform_points
+from sim_trainer.dataset.bop import BopInstance
+
+#: An object is found when its position is off by less than this (m).
+FOUND_M = 0.02
+#: Instances seen less than this are not asked for, and finding them is not held against a model.
+LEAST_VISIBLE = 0.3
+#: A detection this near (m) to an instance that is not asked for is not a false positive.
+FORGIVEN_M = 0.05
+
+
+@dataclass(frozen=True)
+class Match:
+    """A found object and how well; ``mahalanobis_squared`` is of the position (3 degrees)."""
+
+    object_name: str
+    score: float
+    position_error_m: float
+    rotation_error_rad: float
+    reprojection_error_px: float
+    mahalanobis_squared: float
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """What came of one picture."""
+
+    asked: tuple[str, ...]
+    matches: tuple[Match, ...]
+    false_positives: tuple[str, ...]
+
+
+def match_picture(detections: list[Detection], instances: list[BopInstance],
+                  camera: PinholeCamera, catalogue: dict[str, ObjectModel],
+                  least_visible: float = LEAST_VISIBLE) -> PictureResult:
+    """Join detections and truth one to one, the surest detection first.
+
+    Args:
+        detections: of the picture.
+        instances: its truth.
+        camera: for the reprojection error.
+        catalogue: object models by name; instances of other names are left out.
+        least_visible: see ``LEAST_VISIBLE``.
+    """
+    known = [i for i in instances if i.object_name in catalogue]
+    asked = [i.visible_fraction is None or i.visible_fraction >= least_visible for i in known]
+    free = set(range(len(known)))
+    matches, false_positives = [], []
+    for detection in sorted(detections, key=lambda d: -d.score):
+        model = catalogue.get(detection.object_name)
+        if model is None:
+            false_positives.append(detection.object_name)
+            continue
+        errors = {i: model.symmetry.position_error_m(detection.T_camera_object,
+                                                     known[i].T_camera_object)
+                  for i in free if known[i].object_name == detection.object_name}
+        best = min(errors, key=errors.get, default=None)
+        if best is not None and errors[best] < (FOUND_M if asked[best] else FORGIVEN_M):
+            free.discard(best)
+            if asked[best]:
+                matches.append(_measure(detection, known[best].T_camera_object, camera, model))
+            continue
+        false_positives.append(detection.object_name)
+    names = tuple(i.object_name for i, wanted in zip(known, asked) if wanted)
+    return PictureResult(names, tuple(matches), tuple(false_positives))
+
+
+def _measure(detection: Detection, T_camera_truth: np.ndarray, camera: PinholeCamera,
+             model: ObjectModel) -> Match:
+    T = detection.T_camera_object
+    truth = model.symmetry.nearest(T, T_camera_truth)
+    if model.symmetry.continuous_about_z:
+        # The sampled group leaves up to half a step of turn; keypoints would see it.
+        truth = _turned_about_z(truth, T)
+    shift = camera.project(transform_points(T, model.keypoints_m)) - camera.project(
+        transform_points(truth, model.keypoints_m))
+    error = T[:3, 3] - truth[:3, 3]
+    mahalanobis = float(error @ np.linalg.solve(detection.covariance[:3, :3], error))
+    return Match(detection.object_name, detection.score,
+                 model.symmetry.position_error_m(T, T_camera_truth),
+                 model.symmetry.rotation_error_rad(T[:3, :3], T_camera_truth[:3, :3]),
+                 float(np.nanmean(np.linalg.norm(shift, axis=1))), mahalanobis)
+
+
+def _turned_about_z(truth: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """The truth turned about its own z axis to be nearest the estimate."""
+    R = truth[:3, :3].T @ T[:3, :3]
+    angle = np.arctan2(R[1, 0] - R[0, 1], R[0, 0] + R[1, 1])
+    c, s = np.cos(angle), np.sin(angle)
+    turned = truth.copy()
+    turned[:3, :3] = truth[:3, :3] @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    return turned

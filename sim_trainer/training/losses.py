@@ -1,0 +1,90 @@
+"""Losses of the keypoint network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sim_trainer.training.network import OFFSET_UNIT_PX, STRIDE
+from sim_trainer.training.samples import Sample
+
+#: Bounds of the log scale (px): 0.15 px to 60 px; outside them nothing is learned about it.
+LOG_SCALE_RANGE = (-1.9, 4.1)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples stacked; instances of all samples in one list, padded to the same group size."""
+
+    image: Tensor           # (N, 3, H, W) float32, 0...255, channels last
+    heat: Tensor            # (N, C, h, w)
+    ignore: Tensor          # (N, C, h, w) bool
+    cells: Tensor           # (P, 3) long: sample, row, column of answering cells
+    cell_instance: Tensor   # (P,) long, row of ``keypoints_px``
+    keypoints_px: Tensor    # (I, G, K, 2)
+
+
+def collate(samples: list[Sample], keypoint_count: int) -> Batch:
+    """A batch of samples."""
+    image = torch.from_numpy(np.stack([s.image_rgb for s in samples])).permute(0, 3, 1, 2)
+    cells, instances, keypoints = [], [], []
+    for n, sample in enumerate(samples):
+        rows, columns = np.nonzero(sample.owner >= 0)
+        cells.append(np.stack([np.full(len(rows), n), rows, columns], 1))
+        instances.append(sample.owner[rows, columns].astype(np.int64) + len(keypoints))
+        keypoints += sample.keypoints_px
+    largest = max((len(k) for k in keypoints), default=1)
+    table = np.zeros((len(keypoints), largest, keypoint_count, 2), np.float32)
+    for i, k in enumerate(keypoints):
+        table[i, :len(k)] = k
+        table[i, len(k):] = k[0]    # the identity again changes no minimum
+    return Batch(
+        image.float().contiguous(memory_format=torch.channels_last),
+        torch.from_numpy(np.stack([s.heat for s in samples])),
+        torch.from_numpy(np.stack([s.ignore for s in samples])),
+        torch.from_numpy(np.concatenate(cells)), torch.from_numpy(np.concatenate(instances)),
+        torch.from_numpy(table))
+
+
+def heat_loss(logits: Tensor, heat: Tensor, ignore: Tensor) -> Tensor:
+    """Penalty-reduced focal loss, per centre.
+
+    Source: Zhou et al. 2019, "Objects as Points", equation 1 (alpha 2, beta 4).
+    """
+    p = torch.sigmoid(logits)
+    centre = heat == 1.0
+    positive = -functional.logsigmoid(logits) * (1 - p) ** 2
+    negative = -functional.logsigmoid(-logits) * p ** 2 * (1 - heat) ** 4
+    loss = torch.where(centre, positive, negative.masked_fill(ignore, 0.0))
+    return loss.sum() / centre.sum().clamp(min=1)
+
+
+def keypoint_loss(offsets: Tensor, log_scales: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Laplace negative log likelihood of the keypoints, least over each object's symmetries.
+
+    The symmetry is chosen once per instance, by the mean of what its cells say: cells of one
+    object must not answer in different frames.
+
+    Returns:
+        The loss, and the mean absolute keypoint error in pixels (for the log).
+    """
+    n, row, column = batch.cells.unbind(1)
+    count = len(batch.keypoints_px)
+    K = batch.keypoints_px.shape[2]
+    picked = offsets[n, :, row, column].view(-1, K, 2).float() * OFFSET_UNIT_PX
+    centre = torch.stack([column, row], 1).float() * STRIDE + (STRIDE - 1) / 2
+    predicted = picked + centre[:, None]
+    with torch.no_grad():
+        total = torch.zeros(count, K, 2).index_add_(0, batch.cell_instance, predicted)
+        cells = torch.zeros(count).index_add_(0, batch.cell_instance, torch.ones(len(n)))
+        mean = total / cells.clamp(min=1)[:, None, None]
+        best = (batch.keypoints_px - mean[:, None]).abs().sum((2, 3)).argmin(1)
+        chosen = batch.keypoints_px[torch.arange(count), best]
+    error = (predicted - chosen[batch.cell_instance]).abs()
+    log_b = log_scales[n, :, row, column].float().clamp(*LOG_SCALE_RANGE)
+    loss = (error.sum(2) * torch.exp(-log_b) + 2 * log_b).mean()
+    return loss, error.detach().mean()

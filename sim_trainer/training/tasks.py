@@ -1,0 +1,81 @@
+"""What the training loop needs to know of a model: its network, samples and loss."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from dr_perception.core.objects import ObjectModel
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.frames import FrameStore
+from sim_trainer.objects.catalogue import KEYPOINT_COUNT
+from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
+from sim_trainer.training.network import KeypointNetwork
+from sim_trainer.training.samples import SampleMaker
+
+
+class Task(Protocol):
+    """A model that the loop can train. ``sample(n)`` must depend on n and the seed alone."""
+
+    network: nn.Module
+
+    def sample(self, number: int) -> Any:
+        """Training sample ``number``."""
+
+    def collate(self, samples: list[Any]) -> Any:
+        """A batch."""
+
+    def image(self, batch: Any) -> Tensor:
+        """The network's input of a batch."""
+
+    def loss(self, outputs: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        """The loss to minimize and figures for the log."""
+
+
+class KeypointTask:
+    """All objects at once: heat-maps and keypoints."""
+
+    def __init__(self, config: SceneConfig, store: FrameStore,
+                 catalogue: tuple[ObjectModel, ...]) -> None:
+        self._maker = SampleMaker(store, catalogue, config.seed)
+        self.network = KeypointNetwork(len(catalogue), KEYPOINT_COUNT)
+
+    def sample(self, number: int):
+        """See ``Task.sample``."""
+        return self._maker(number, self._maker.frame_index(number))
+
+    def collate(self, samples):
+        """See ``Task.collate``."""
+        return collate(samples, KEYPOINT_COUNT)
+
+    def image(self, batch) -> Tensor:
+        """See ``Task.image``."""
+        return batch.image
+
+    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, float]]:
+        """See ``Task.loss``."""
+        logits, offsets, log_scales = (output.float() for output in outputs)
+        heat = heat_loss(logits, batch.heat, batch.ignore)
+        if len(batch.cells) == 0:
+            # A batch of empty tables: the keypoint heads get a zero gradient, not NaN.
+            return heat + 0.0 * (offsets.sum() + log_scales.sum()), {'heat': heat.item()}
+        keypoints, error_px = keypoint_loss(offsets, log_scales, batch)
+        # 0.25: both terms are then of the order of 1 when training has settled.
+        return heat + 0.25 * keypoints, {
+            'heat': heat.item(), 'keypoints': keypoints.item(), 'error_px': error_px.item()}
+
+
+def make_task(config: SceneConfig, store: FrameStore, catalogue: tuple[ObjectModel, ...]) -> Task:
+    """The task that ``training.model`` names."""
+    if config.training.model == 'tobin2017':
+        from sim_trainer.training.tobin2017 import Tobin2017Task
+        return Tobin2017Task(config, store, catalogue)
+    return KeypointTask(config, store, catalogue)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Trainable numbers of a network."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
