@@ -40,18 +40,7 @@ class OnnxNetwork:
         _check_providers(wanted)
         content = _read_model(self.path)
         self.sha256 = hashlib.sha256(content).hexdigest()
-        if any(name in ('CUDAExecutionProvider', 'TensorrtExecutionProvider') for name in wanted):
-            # Since 1.21 the CUDA libraries of pip packages must be loaded first; a no-op else.
-            getattr(onnxruntime, 'preload_dlls', lambda: None)()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            # From memory, not from the path: external data files cannot be reached that way.
-            self._session = onnxruntime.InferenceSession(content, options, providers=wanted)
-        except Exception as error:  # the pybind layer raises several unrelated types
-            reason = ' '.join(str(error).split())[:200]
-            raise ModelFileError(f'{self.path}: ONNX Runtime cannot open it: {reason}') from error
+        self._session = _open_session(self.path, content, wanted, threads)
         self.active_providers = tuple(self._session.get_providers())
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
@@ -84,6 +73,22 @@ class OnnxNetwork:
                                     f'contract wants {channels} channels (N, C, h, w)')
 
 
+def _open_session(path: Path, content: bytes, providers: list[str], threads: int
+                  ) -> onnxruntime.InferenceSession:
+    if any(name in ('CUDAExecutionProvider', 'TensorrtExecutionProvider') for name in providers):
+        # Since 1.21 the CUDA libraries of pip packages must be loaded first; a no-op else.
+        getattr(onnxruntime, 'preload_dlls', lambda: None)()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        # From memory, not from the path: external data files cannot be reached that way.
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # the pybind layer raises several unrelated types
+        reason = ' '.join(str(error).split())[:200]
+        raise ModelFileError(f'{path}: ONNX Runtime cannot open it: {reason}') from error
+
+
 def _check_providers(wanted: list[str]) -> None:
     available = onnxruntime.get_available_providers()
     for name in wanted:
@@ -109,3 +114,10 @@ def _read_model(path: Path) -> bytes:
         raise ModelFileError(f'{path}: keeps weights in other files (ONNX external data); only '
                              'self-contained models are accepted')
     return content
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata entries of an ONNX file. Errors as of ``OnnxNetwork``."""
+    content = _read_model(Path(path))
+    return dict(_open_session(Path(path), content, ['CPUExecutionProvider'], 1)
+                .get_modelmeta().custom_metadata_map)

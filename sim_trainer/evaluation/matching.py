@@ -34,11 +34,16 @@ class Match:
 
 @dataclass(frozen=True)
 class PictureResult:
-    """What came of one picture."""
+    """What came of one picture.
+
+    ``nearest_errors_m`` has, for every asked object of which the picture has a detection of that
+    name, the distance to the nearest one, however far: the paper's error, which has no threshold.
+    """
 
     asked: tuple[str, ...]
     matches: tuple[Match, ...]
     false_positives: tuple[str, ...]
+    nearest_errors_m: tuple[tuple[str, float], ...] = ()
 
 
 def match_picture(detections: list[Detection], instances: list[BopInstance],
@@ -72,8 +77,21 @@ def match_picture(detections: list[Detection], instances: list[BopInstance],
                 matches.append(_measure(detection, known[best].T_camera_object, camera, model))
             continue
         false_positives.append(detection.object_name)
-    names = tuple(i.object_name for i, wanted in zip(known, asked) if wanted)
-    return PictureResult(names, tuple(matches), tuple(false_positives))
+    wanted = [i for i, is_asked in zip(known, asked) if is_asked]
+    return PictureResult(tuple(i.object_name for i in wanted), tuple(matches),
+                         tuple(false_positives), _nearest_errors(detections, wanted, catalogue))
+
+
+def _nearest_errors(detections: list[Detection], wanted: list[BopInstance],
+                    catalogue: dict[str, ObjectModel]) -> tuple[tuple[str, float], ...]:
+    errors = []
+    for instance in wanted:
+        symmetry = catalogue[instance.object_name].symmetry
+        distances = [symmetry.position_error_m(d.T_camera_object, instance.T_camera_object)
+                     for d in detections if d.object_name == instance.object_name]
+        if distances:
+            errors.append((instance.object_name, min(distances)))
+    return tuple(errors)
 
 
 def _measure(detection: Detection, T_camera_truth: np.ndarray, camera: PinholeCamera,

@@ -21,17 +21,20 @@ def summarize(results: list[PictureResult], names: list[str], timings_ms: list[f
         asked = sum(r.asked.count(name) for r in results)
         matches = [m for r in results for m in r.matches if m.object_name == name]
         false = sum(r.false_positives.count(name) for r in results)
+        nearest = [e for r in results for n, e in r.nearest_errors_m if n == name]
         if asked or matches or false:
-            objects[name] = _figures(asked, matches, false, pictures)
+            objects[name] = _figures(asked, matches, false, pictures, nearest)
     overall = _figures(sum(len(r.asked) for r in results),
                        [m for r in results for m in r.matches],
-                       sum(len(r.false_positives) for r in results), pictures)
+                       sum(len(r.false_positives) for r in results), pictures,
+                       [e for r in results for _, e in r.nearest_errors_m])
     overall['milliseconds_per_picture_median'] = _round(np.median(timings_ms), 2)
     overall['milliseconds_per_picture_p95'] = _round(np.percentile(timings_ms, 95), 2)
     return {'pictures': pictures, 'overall': overall, 'objects': objects}
 
 
-def _figures(asked: int, matches: list[Match], false: int, pictures: int) -> dict[str, Any]:
+def _figures(asked: int, matches: list[Match], false: int, pictures: int,
+             nearest_m: list[float]) -> dict[str, Any]:
     position_cm = np.array([m.position_error_m for m in matches]) * 100
     rotation_deg = np.degrees([m.rotation_error_rad for m in matches])
     pixels = np.array([m.reprojection_error_px for m in matches])
@@ -46,6 +49,8 @@ def _figures(asked: int, matches: list[Match], false: int, pictures: int) -> dic
         'position_error_mean_cm': _round(position_cm.mean(), 3) if some else None,
         'position_error_std_cm': _round(position_cm.std(), 3) if some else None,
         'position_error_median_cm': _round(np.median(position_cm), 3) if some else None,
+        'nearest_detection_error_mean_cm': (_round(100 * np.mean(nearest_m), 3) if nearest_m
+                                            else None),
         'rotation_error_median_deg': _round(np.median(rotation_deg), 2) if some else None,
         'reprojection_error_mean_px': _round(pixels.mean(), 2) if some else None,
         'coverage_90_percent': _round(100 * inside.mean(), 1) if some else None,
@@ -61,6 +66,7 @@ _COLUMNS = (('found', 'count', 'found'), ('%', 'found_percent', None),
             ('mean cm', 'position_error_mean_cm', None),
             ('std cm', 'position_error_std_cm', None),
             ('median cm', 'position_error_median_cm', None),
+            ('any cm', 'nearest_detection_error_mean_cm', None),
             ('rot deg', 'rotation_error_median_deg', None),
             ('reproj px', 'reprojection_error_mean_px', None),
             ('in 90 %', 'coverage_90_percent', None))

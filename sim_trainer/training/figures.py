@@ -1,20 +1,16 @@
-"""Pictures for people: training curves, predictions, contact sheets."""
+"""Figures of a run: training curves and predictions."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dr_perception.core.contract import ModelContract
-from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
-from dr_perception.core.transforms import transform_points
 from sim_trainer.dataset.bop import BopPicture
-
-_TRUE_RGB, _FOUND_RGB = (40, 220, 60), (255, 60, 60)
+from sim_trainer.evaluation.annotation import annotated, write_sheet
 
 
 def write_curves(log_path: Path, path: Path) -> None:
@@ -36,52 +32,6 @@ def write_curves(log_path: Path, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
-
-
-def outline(image_rgb: np.ndarray, model: ObjectModel, T_camera_object: np.ndarray, camera,
-            color: tuple[int, int, int], scale: float = 1.0) -> None:
-    """Draw an object's silhouette (of its convex hull) in place."""
-    pixels = camera.project(transform_points(T_camera_object, model.vertices_m))
-    if np.isfinite(pixels).all() and np.abs(pixels).max() < 1e4:
-        pixels = (pixels + 0.5) * scale - 0.5
-        hull = cv2.convexHull(pixels.astype(np.float32))
-        cv2.polylines(image_rgb, [np.round(hull * 16).astype(np.int32)], True, color, 1,
-                      cv2.LINE_AA, 4)
-
-
-def label(image_rgb: np.ndarray, text: str, at_px: np.ndarray, color: tuple[int, int, int]
-          ) -> None:
-    """Small text with a dark edge, in place."""
-    place = (int(at_px[0]), int(at_px[1]))
-    cv2.putText(image_rgb, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 0, 0), 2, cv2.LINE_AA)
-    cv2.putText(image_rgb, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.35, color, 1, cv2.LINE_AA)
-
-
-def annotated(picture: BopPicture, detections: list[Detection], contract_objects
-              ) -> np.ndarray:
-    """A picture with the truth in green and detections in red."""
-    models = {model.name: model for model in contract_objects}
-    image = picture.image_rgb.copy()
-    for instance in picture.instances:
-        if instance.object_name in models:
-            outline(image, models[instance.object_name], instance.T_camera_object,
-                    picture.camera, _TRUE_RGB)
-    for detection in detections:
-        model = models[detection.object_name]
-        outline(image, model, detection.T_camera_object, picture.camera, _FOUND_RGB)
-        pixel = picture.camera.project(detection.T_camera_object[None, :3, 3])[0]
-        if np.isfinite(pixel).all():
-            label(image, f'{model.name} {detection.score:.2f}', pixel + [-20, -22], _FOUND_RGB)
-    return image
-
-
-def write_sheet(images_rgb: list[np.ndarray], path: Path, columns: int = 3) -> None:
-    """Images side by side, of equal size each."""
-    images = list(images_rgb)
-    while len(images) % columns:
-        images.append(np.zeros_like(images[0]))
-    rows = [np.hstack(images[i:i + columns]) for i in range(0, len(images), columns)]
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 
 
 def write_predictions(shown: list[tuple[BopPicture, list[Detection]]], contract: ModelContract,

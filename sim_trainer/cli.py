@@ -1,0 +1,174 @@
+"""The command line: one function a subcommand, heavy imports inside it.
+
+Exit codes: 0 done, 2 the user's error in one line, 130 interrupted, 1 a bug with its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from sim_trainer import __version__
+
+#: module that is missing -> the extra that brings it
+_EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'moderngl': 'train',
+           'onnx': 'train', 'tqdm': 'train', 'matplotlib': 'train', 'scipy': 'train',
+           'trimesh': 'train', 'rclpy': 'ros'}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != 'demo':
+        parser.error(f'unrecognized arguments: {" ".join(rest)}')
+    logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
+    try:
+        from dr_perception.core.errors import PerceptionError
+        try:
+            return arguments.run(arguments, rest) or 0
+        except PerceptionError as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 2
+    except ModuleNotFoundError as error:
+        name = (error.name or '').split('.')[0]
+        if name in ('dr_perception', 'sim_trainer', ''):
+            raise
+        extra = _EXTRAS.get(name)
+        remedy = (f"pip install 'dr_perception[{extra}]'" if extra else f'pip install {name}')
+        print(f'error: {name} is not installed: {remedy} (from a checkout: pip install '
+              f"'.[{extra or 'train'}]')", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every subcommand."""
+    parser = argparse.ArgumentParser(
+        prog='sim_trainer', description='Scene YAML in, domain-randomized simulation, '
+        'model.onnx and report out.')
+    parser.add_argument('--version', action='version', version=f'sim_trainer {__version__}')
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+
+    train = _with_config(commands.add_parser(
+        'train', help='draw pictures, train, export DIR/model.onnx'))
+    train.add_argument('--output', type=Path, required=True, metavar='DIR')
+    train.add_argument('--resume', action='store_true',
+                       help='go on where an interrupted run of the same configuration stopped')
+    train.set_defaults(run=_train)
+
+    render = _with_config(commands.add_parser('render', help='write pictures as a BOP data set'))
+    render.add_argument('--count', type=_positive, required=True, metavar='N')
+    render.add_argument('--output', type=Path, required=True, metavar='DIR')
+    render.add_argument('--split', default='train', help='folder below DIR/test (default: train)')
+    render.set_defaults(run=_render)
+
+    preview = _with_config(commands.add_parser(
+        'preview', help='a contact sheet of training pictures with their labels'))
+    preview.add_argument('--count', type=_positive, default=12, metavar='N')
+    preview.add_argument('--output', type=Path, required=True, metavar='SHEET.png')
+    preview.set_defaults(run=_preview)
+
+    evaluate = commands.add_parser('evaluate', help='figures of a model on a BOP split')
+    evaluate.add_argument('--model', type=Path, required=True, metavar='M')
+    evaluate.add_argument('--bop', type=Path, required=True, metavar='DIR')
+    evaluate.add_argument('--split', required=True, metavar='S')
+    evaluate.add_argument('--json', type=Path, metavar='F', help='write the figures here too')
+    evaluate.add_argument('--pictures', type=Path, metavar='DIR',
+                          help='write annotated pictures here: truth green, found red')
+    evaluate.add_argument('--least-visible', type=float, default=0.3, metavar='PART',
+                          help='ask for objects seen at least this much (default: 0.3)')
+    evaluate.add_argument('--without-base', action='store_true',
+                          help='do not use the camera pose of the data set: no support plane')
+    evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
+    evaluate.set_defaults(run=_evaluate)
+
+    demo = commands.add_parser('demo', add_help=False,
+                               help='simulated camera, pose estimator and monitor on real ROS 2')
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _with_config(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument('config', metavar='CONFIG', help='scene YAML, e.g. config/tabletop.yaml')
+    parser.add_argument('--set', action='append', default=[], metavar='KEY.PATH=VALUE',
+                        help='replace a value of the YAML; may be given several times')
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text}: expected 1 or more')
+    return value
+
+
+def _load(arguments: argparse.Namespace):
+    from sim_trainer.configuration.schema import load_config
+    return load_config(arguments.config, arguments.set)
+
+
+def _train(arguments: argparse.Namespace, _: list[str]) -> int:
+    config = _load(arguments)
+    from sim_trainer.training.loop import Interrupted
+    from sim_trainer.training.run import run_training
+    try:
+        path = run_training(config, arguments.output, arguments.resume)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 130
+    print(path)
+    return 0
+
+
+def _render(arguments: argparse.Namespace, _: list[str]) -> int:
+    config = _load(arguments)
+    from sim_trainer.dataset.bop import BopWriter
+    from sim_trainer.evaluation.heldout import simulated_pictures
+    from sim_trainer.objects.catalogue import build_catalogue
+    with BopWriter(arguments.output, arguments.split, build_catalogue(config.objects)) as writer:
+        for picture in simulated_pictures(config, arguments.count):
+            writer.add(picture.picture_id, picture.image_rgb, picture.camera,
+                       picture.T_base_camera, picture.instances)
+    print(arguments.output)
+    return 0
+
+
+def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
+    config = _load(arguments)
+    from sim_trainer.evaluation.heldout import simulated_pictures
+    from sim_trainer.objects.catalogue import build_catalogue
+    from sim_trainer.evaluation.annotation import annotated, write_sheet
+    catalogue = build_catalogue(config.objects)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    write_sheet([annotated(picture, [], catalogue)
+                 for picture in simulated_pictures(config, arguments.count)], arguments.output)
+    print(arguments.output)
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace, _: list[str]) -> int:
+    from sim_trainer.dataset.bop import BopSplit
+    from sim_trainer.evaluation.evaluate import evaluate, open_estimator
+    from sim_trainer.evaluation.report import format_table
+    split = BopSplit(arguments.bop, arguments.split)
+    estimator = open_estimator(arguments.model, arguments.providers)
+    report = evaluate(estimator, split, arguments.least_visible, not arguments.without_base,
+                      arguments.pictures)
+    report = {'model': str(arguments.model), 'bop': str(arguments.bop),
+              'split': arguments.split, **report}
+    print(format_table(report, f'{arguments.model.name} on {arguments.split}'))
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(report, indent=1))
+    return 0
+
+
+def _demo(_: argparse.Namespace, rest: list[str]) -> int:
+    from sim_trainer.demo import run_demo
+    return run_demo(rest)

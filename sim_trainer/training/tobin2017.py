@@ -1,0 +1,131 @@
+"""The paper's own network, as the baseline: VGG-16 -> 256 -> 64 -> 3, one object, no camera model.
+
+Source: Tobin et al. 2017, section III-C: VGG-16's convolutions, then fully connected layers of 256
+and 64, ReLU, no dropout, L2 loss, Adam with a learning rate near 1e-4, pictures of 224x224, output
+(x, y, z) of the object in the world frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dr_perception.core.objects import ObjectModel
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.frames import Frame, FrameStore
+from sim_trainer.errors import TrainingError
+from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
+from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.sensor.effects import apply_sensor, draw_sensor
+
+#: VGG-16's stages: (channels, convolutions).
+_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+#: A picture whose object is seen less than this does not say where it is.
+LEAST_VISIBLE = 0.1
+
+
+class Tobin2017Network(nn.Module):
+    """(N, 3, 224, 224) RGB 0...255 -> (N, 3) position in the base frame, metres.
+
+    Args:
+        centre_m, half_size_m: (3,) of the workspace; the last layer answers relative to them, a
+            change of units that keeps the first steps from being spent on the mean.
+    """
+
+    def __init__(self, centre_m: np.ndarray, half_size_m: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for width, count in _STAGES:
+            for _ in range(count):
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        side = INPUT_SIZE_PX // 2 ** len(_STAGES)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(512 * side * side, 256), nn.ReLU(),
+                                  nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 3))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+                nn.init.zeros_(module.bias)
+        self.register_buffer('centre_m', torch.tensor(centre_m, dtype=torch.float32))
+        self.half_size_m = float(half_size_m)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Positions (N, 3)."""
+        answer = self.head(self.features((image - 117.0) * (1 / 64.0)))
+        return self.centre_m + self.half_size_m * answer
+
+
+class Tobin2017Task:
+    """Trains ``Tobin2017Network`` on whole pictures. See ``tasks.Task``."""
+
+    def __init__(self, config: SceneConfig, store: FrameStore,
+                 catalogue: tuple[ObjectModel, ...]) -> None:
+        names = [model.name for model in catalogue]
+        self._object = names.index(config.training.object_name)
+        self._store, self._seed = store, config.seed
+        self._usable = np.array([i for i in range(len(store)) if self._place(i) is not None])
+        if len(self._usable) == 0:
+            raise TrainingError(f'none of {len(store)} pictures shows {names[self._object]}; '
+                                'raise frames.count or randomization.object_count')
+        workspace = config.workspace
+        self._half_size_m = (workspace.y_m.high - workspace.y_m.low) / 2
+        self.network = Tobin2017Network(
+            np.array([(workspace.x_m.low + workspace.x_m.high) / 2,
+                      (workspace.y_m.low + workspace.y_m.high) / 2, 0.03]), self._half_size_m)
+
+    def _place(self, index: int) -> np.ndarray | None:
+        """The object's position (3,) in the base frame, if the picture shows just one."""
+        row = self._store.labels[index]
+        mine = np.flatnonzero((row['object_index'][:row['count']] == self._object)
+                              & (row['visible_fraction'][:row['count']] >= LEAST_VISIBLE))
+        if len(mine) != 1:
+            return None
+        return (row['T_base_camera'] @ row['T_camera_object'][mine[0]])[:3, 3]
+
+    def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See ``Task.sample``."""
+        epoch, place = divmod(number, len(self._usable))
+        order = frame_rng(self._seed, epoch, 'frame order').permutation(self._usable)
+        frame: Frame = self._store[int(order[place])]
+        rng = frame_rng(self._seed, number, 'sample')
+        image = apply_sensor(np.ascontiguousarray(frame.image_rgb), draw_sensor(rng))
+        image = cv2.resize(image, (INPUT_SIZE_PX, INPUT_SIZE_PX), interpolation=cv2.INTER_AREA)
+        return image, self._place(int(order[place])).astype(np.float32)
+
+    def collate(self, samples) -> tuple[Tensor, Tensor]:
+        """See ``Task.collate``."""
+        images = torch.from_numpy(np.stack([image for image, _ in samples]))
+        places = torch.from_numpy(np.stack([place for _, place in samples]))
+        images = images.permute(0, 3, 1, 2).float()
+        return images.contiguous(memory_format=torch.channels_last), places
+
+    def image(self, batch) -> Tensor:
+        """See ``Task.image``."""
+        return batch[0]
+
+    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, float]]:
+        """Squared distance, in units of the workspace's half size."""
+        error = (outputs.float() - batch[1]) / self._half_size_m
+        loss = error.square().sum(1).mean()
+        error_cm = error.detach().norm(dim=1).mean().item() * self._half_size_m * 100
+        return loss, {'error_cm': error_cm}
+
+
+def finish_tobin2017(network: nn.Module, config: SceneConfig,
+                     catalogue: tuple[ObjectModel, ...], folder: Path) -> Path:
+    """Export the baseline to ``folder/model.onnx`` and return that path."""
+    from sim_trainer.export.tobin2017 import export_tobin2017
+    from sim_trainer.training.figures import write_curves
+
+    model = next(m for m in catalogue if m.name == config.training.object_name)
+    path = folder / 'model.onnx'
+    export_tobin2017(network, model, path)
+    write_curves(folder / 'log.jsonl', folder / 'curves.png')
+    return path
