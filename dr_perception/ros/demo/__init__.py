@@ -1,0 +1,1 @@
+"""Nodes that show and measure the pose estimator without a camera."""

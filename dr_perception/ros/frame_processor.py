@@ -1,0 +1,143 @@
+"""One frame from message to result: decode, place the camera, estimate, name, turn the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from dr_perception.core.errors import CameraError, ImageError, PerceptionError
+from dr_perception.core.objects import ObjectModel
+from dr_perception.core.transforms import make_transform
+from dr_perception.ros.camera_conversion import camera_from_info
+from dr_perception.ros.conversions import (clean_frame_id, header_in_frame, NS_PER_S,
+                                           rotate_covariance, stamp_to_ns)
+from dr_perception.ros.frame_result import FrameResult, ObjectInstance
+from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
+from dr_perception.ros.instance_names import InstanceNamer
+from dr_perception.ros.parameters import Settings
+from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
+
+if TYPE_CHECKING:
+    from dr_perception import PoseEstimator
+
+
+class StaleImageError(PerceptionError):
+    """An image that is too old to be of use."""
+
+
+#: error type -> its kind in counts, logs and diagnostics; the first that fits.
+ERROR_KINDS = ((StaleImageError, 'stale_image'), (ImageError, 'image'),
+               (CameraError, 'camera_info'), (TransformError, 'transform'),
+               (PerceptionError, 'estimation'))
+CAMERA_POSE_KIND = 'camera_pose'
+
+
+def error_kind(error: Exception) -> str:
+    """The kind of an exception, 'internal' for a bug."""
+    return next((kind for kind_of, kind in ERROR_KINDS if isinstance(error, kind_of)), 'internal')
+
+
+class FrameProcessor:
+    """Turns frames into results. Used by one thread.
+
+    Args:
+        estimator: finds the objects.
+        transforms: the TF buffer.
+        warn: called with kind and text of what is wrong but does not stop the frame.
+    """
+
+    def __init__(self, estimator: PoseEstimator, transforms: TransformBuffer,
+                 warn: Callable[[str, str], None]) -> None:
+        self._estimator, self._transforms, self._warn = estimator, transforms, warn
+        self._models: dict[str, ObjectModel] = {
+            model.name: model for model in estimator.contract.objects}
+        self._namer = InstanceNamer()
+
+    def process(self, image: Image | CompressedImage, info: CameraInfo | None,
+                settings: Settings, now_ns: int) -> FrameResult:
+        """Everything found in one frame.
+
+        Args:
+            image: the picture.
+            info: the newest CameraInfo, where one arrived.
+            settings: the parameters.
+            now_ns: the node's time.
+
+        Raises:
+            PerceptionError: the frame cannot be used; see ``ERROR_KINDS``.
+        """
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        _check_age(stamp_ns, now_ns, settings.max_image_age_s)
+        if info is None:
+            raise CameraError('images arrive but no CameraInfo has: check the camera_info topic')
+        image_rgb = (rgb_from_image(image) if isinstance(image, Image)
+                     else rgb_from_compressed(image))
+        height_px, width_px = image_rgb.shape[:2]
+        camera = camera_from_info(info, width_px, height_px, settings.image_is_rectified)
+        camera_frame = clean_frame_id(image.header.frame_id)
+        T_base_camera = self._camera_in_base(camera_frame, stamp_ns, settings)
+        T_output_camera = self._camera_in_output(camera_frame, T_base_camera, stamp_ns, settings)
+        detections = [
+            d for d in self._estimator.estimate(image_rgb, camera, T_base_camera=T_base_camera)
+            if d.score >= settings.min_score
+            and (not settings.objects or d.object_name in settings.objects)]
+        detections.sort(key=lambda d: -d.score)
+        T_rest_camera = np.eye(4) if T_base_camera is None else T_base_camera
+        names = self._namer.assign(
+            [(d.object_name, (T_rest_camera @ d.T_camera_object)[:3, 3]) for d in detections],
+            stamp_ns / NS_PER_S)
+        header = header_in_frame(image.header, settings.target_frame or image.header.frame_id)
+        return FrameResult(
+            header, image.header, image_rgb, camera,
+            tuple(self._instance(d, name, T_output_camera)
+                  for d, name in zip(detections, names)),
+            dict(self._estimator.last_timing_ms))
+
+    def _camera_in_base(self, camera_frame: str, stamp_ns: int,
+                        settings: Settings) -> np.ndarray | None:
+        if settings.T_base_camera is not None:
+            return settings.T_base_camera
+        try:
+            return self._transforms.lookup(settings.base_frame, camera_frame, stamp_ns,
+                                           settings.transform_timeout_s)
+        except TransformError as error:
+            self._warn(CAMERA_POSE_KIND, (
+                f'{error}; the support plane takes no part and poses are less accurate: publish '
+                f'TF from {settings.base_frame!r} to {camera_frame!r}, or set camera_pose'))
+            return None
+
+    def _camera_in_output(self, camera_frame: str, T_base_camera: np.ndarray | None,
+                          stamp_ns: int, settings: Settings) -> np.ndarray:
+        target = settings.target_frame
+        if target in ('', camera_frame):
+            return np.eye(4)
+        if target == settings.base_frame and T_base_camera is not None:
+            return T_base_camera
+        if settings.T_base_camera is not None:  # TF need not know the camera
+            return self._transforms.lookup(
+                target, settings.base_frame, stamp_ns,
+                settings.transform_timeout_s) @ settings.T_base_camera
+        return self._transforms.lookup(target, camera_frame, stamp_ns,
+                                       settings.transform_timeout_s)
+
+    def _instance(self, detection: object, name: str,
+                  T_output_camera: np.ndarray) -> ObjectInstance:
+        model = self._models[detection.object_name]
+        low, high = model.vertices_m.min(0), model.vertices_m.max(0)
+        return ObjectInstance(
+            detection.object_name, name, float(detection.score), detection.T_camera_object,
+            T_output_camera @ detection.T_camera_object,
+            rotate_covariance(T_output_camera[:3, :3], detection.covariance),
+            make_transform(np.eye(3), (low + high) / 2), high - low)
+
+
+def _check_age(stamp_ns: int, now_ns: int, max_age_s: float) -> None:
+    age_s = (now_ns - stamp_ns) / NS_PER_S
+    if max_age_s > 0 and stamp_ns > 0 and age_s > max_age_s:
+        raise StaleImageError(
+            f'the image is {age_s:.2f} s old when its turn comes (max_image_age_s is '
+            f'{max_age_s:g}): are the clocks of camera and node the same? For recordings set '
+            'use_sim_time or max_image_age_s:=0')

@@ -1,0 +1,56 @@
+"""What one processed frame brings to the output publishers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from std_msgs.msg import Header
+
+from dr_perception.core.camera import PinholeCamera
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectInstance:
+    """One object that was found.
+
+    Attributes:
+        object_name: catalogue name.
+        instance_name: `<object>_<n>`.
+        score: 0 ... 1.
+        T_camera_object: (4, 4), metres.
+        T_output_object: (4, 4), in the frame of the outputs' header.
+        covariance: (6, 6) about the output frame's axes, x, y, z, rotX, rotY, rotZ.
+        T_object_box: (4, 4), the pose of the bounding box's centre.
+        box_size_m: (3,).
+    """
+
+    object_name: str
+    instance_name: str
+    score: float
+    T_camera_object: np.ndarray
+    T_output_object: np.ndarray
+    covariance: np.ndarray
+    T_object_box: np.ndarray
+    box_size_m: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """One processed frame.
+
+    Attributes:
+        header: of the outputs: the image's stamp, and its frame or the target frame.
+        image_header: the image's own.
+        image_rgb: (H, W, 3) uint8.
+        camera: what it was taken with.
+        instances: best score first; empty when nothing was found.
+        timing_ms: the estimator's steps.
+    """
+
+    header: Header
+    image_header: Header
+    image_rgb: np.ndarray
+    camera: PinholeCamera
+    instances: tuple[ObjectInstance, ...]
+    timing_ms: dict[str, float]

@@ -1,0 +1,126 @@
+"""What has happened to the frames: counts, rate, latency, and errors by kind."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+import threading
+import time
+
+import numpy as np
+
+RATE_WINDOW_S = 5.0
+LOG_INTERVAL_S = 5.0
+
+
+@dataclass
+class ErrorRecord:
+    """One kind of error: count, last text, when (monotonic s) it came and was logged last."""
+
+    count: int = 0
+    text: str = ''
+    last_s: float = -np.inf
+    logged_s: float = -np.inf
+    unlogged: int = 0
+
+
+@dataclass(frozen=True)
+class StatisticsSnapshot:
+    """Counts since activation; rate and latency of the last frames, NaN without frames.
+
+    ``image_age_s`` and ``result_age_s``: time since the last one, infinite where there was none.
+    """
+
+    received: int
+    dropped: int
+    processed: int
+    rate_hz: float
+    received_rate_hz: float
+    image_age_s: float
+    result_age_s: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    timing_ms: dict[str, float]
+    errors: dict[str, ErrorRecord]
+
+
+@dataclass
+class _Window:
+    times_s: deque = field(default_factory=lambda: deque(maxlen=1000))
+
+    def add(self, now_s: float) -> None:
+        self.times_s.append(now_s)
+
+    def age_s(self, now_s: float) -> float:
+        return now_s - self.times_s[-1] if self.times_s else np.inf
+
+    def rate_hz(self, now_s: float) -> float:
+        recent = [t for t in self.times_s if t > now_s - RATE_WINDOW_S]
+        if len(recent) < 2:
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
+
+
+class FrameStatistics:
+    """Counts frames and errors. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again from zero."""
+        with self._lock:
+            self._received = self._dropped = self._processed = 0
+            self._arrivals, self._results = _Window(), _Window()
+            self._latencies_ms: deque[float] = deque(maxlen=300)
+            self._timing_ms: dict[str, float] = {}
+            self._errors: dict[str, ErrorRecord] = {}
+
+    def count_received(self) -> None:
+        """A frame arrived."""
+        with self._lock:
+            self._received += 1
+            self._arrivals.add(time.monotonic())
+
+    def count_dropped(self) -> None:
+        """A frame was replaced by a newer one before its turn came."""
+        with self._lock:
+            self._dropped += 1
+
+    def count_processed(self, latency_ms: float | None, timing_ms: dict[str, float]) -> None:
+        """A frame's results were published; ``latency_ms`` from its stamp, where it has one."""
+        with self._lock:
+            self._processed += 1
+            self._results.add(time.monotonic())
+            self._timing_ms = dict(timing_ms)
+            if latency_ms is not None:
+                self._latencies_ms.append(latency_ms)
+
+    def count_error(self, kind: str, text: str) -> str:
+        """Count an error; returns what to log, or '' while this kind was logged just before."""
+        now_s = time.monotonic()
+        with self._lock:
+            record = self._errors.setdefault(kind, ErrorRecord())
+            record.count += 1
+            record.text, record.last_s = text, now_s
+            if now_s - record.logged_s < LOG_INTERVAL_S:
+                record.unlogged += 1
+                return ''
+            more = f' ({record.unlogged} more like this before)' if record.unlogged else ''
+            record.logged_s, record.unlogged = now_s, 0
+        return f'{kind}: {text}{more}'
+
+    def snapshot(self) -> StatisticsSnapshot:
+        """A copy of everything."""
+        now_s = time.monotonic()
+        with self._lock:
+            latencies_ms = np.array(self._latencies_ms) if self._latencies_ms else np.array(
+                [np.nan])
+            p50_ms, p95_ms = np.percentile(latencies_ms, [50, 95])
+            return StatisticsSnapshot(
+                self._received, self._dropped, self._processed, self._results.rate_hz(now_s),
+                self._arrivals.rate_hz(now_s), self._arrivals.age_s(now_s),
+                self._results.age_s(now_s), float(p50_ms), float(p95_ms),
+                dict(self._timing_ms),
+                {kind: ErrorRecord(**vars(record)) for kind, record in self._errors.items()})

@@ -1,0 +1,75 @@
+"""The node's subscriptions while it is active: images, CameraInfo, TF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
+                       ReliabilityPolicy)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+
+from dr_perception.ros.parameters import Settings
+from dr_perception.ros.transform_buffer import TransformBuffer
+
+# As sensor data, but only the newest: older frames would be replaced in the slot anyhow.
+_IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                        reliability=ReliabilityPolicy.BEST_EFFORT)
+_TF_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100)
+_TF_STATIC_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100,
+                            durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class FrameInputs:
+    """Subscribes; the newest CameraInfo is kept, and never an exact pair demanded.
+
+    Reliability and depth of the image topics can be changed by their qos_overrides parameters.
+
+    Args:
+        node: the node.
+        settings: its parameters.
+        transforms: the buffer that TF goes to; TF is subscribed to only where it is needed.
+        on_image: called with each image.
+    """
+
+    def __init__(self, node: Any, settings: Settings, transforms: TransformBuffer,
+                 on_image: Callable[[Image | CompressedImage], None]) -> None:
+        self._node = node
+        self.camera_info: CameraInfo | None = None
+        self.qos_problem = ''
+        compressed = settings.image_transport == 'compressed'
+        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        image = node.create_subscription(
+            kind, topic, on_image, _IMAGE_QOS, event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible_qos), **options)
+        info = node.create_subscription(
+            CameraInfo, 'camera_info', self._on_camera_info, _IMAGE_QOS, **options)
+        self._subscriptions = [image, info]
+        self.image_topic, self.camera_info_topic = image.topic_name, info.topic_name
+        if settings.T_base_camera is None or settings.target_frame not in (
+                '', settings.base_frame):
+            self._subscriptions += [
+                node.create_subscription(TFMessage, '/tf', lambda message: (
+                    transforms.add_message(message, is_static=False)), _TF_QOS),
+                node.create_subscription(TFMessage, '/tf_static', lambda message: (
+                    transforms.add_message(message, is_static=True)), _TF_STATIC_QOS)]
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self.camera_info = message
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self.qos_problem = (
+            f'a publisher of {self.image_topic} offers an incompatible {policy}: change it '
+            'there, or here by the qos_overrides parameters')
+        self._node.get_logger().error(self.qos_problem)

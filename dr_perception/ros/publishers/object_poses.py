@@ -1,0 +1,39 @@
+"""`~/<object>/pose`: the best instance of each object, as PoseWithCovarianceStamped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+
+from dr_perception.core.objects import ObjectModel
+from dr_perception.ros.conversions import pose_with_covariance
+from dr_perception.ros.frame_result import FrameResult
+from dr_perception.ros.publishers.qos import RESULTS_QOS
+from dr_perception.ros.publishers.registry import output
+
+
+@output('object_poses', '~/<object>/pose (geometry_msgs/PoseWithCovarianceStamped): the instance '
+        'of each object with the best score', order=20)
+class ObjectPosesPublisher:
+    """Publishes on one topic an object; an object that was not found publishes nothing."""
+
+    def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
+        self._node = node
+        self._publishers = {
+            model.name: node.create_lifecycle_publisher(
+                PoseWithCovarianceStamped, f'~/{model.name}/pose', RESULTS_QOS)
+            for model in objects}
+
+    def publish(self, result: FrameResult) -> None:
+        """Publish the best instance of each object."""
+        best = {instance.object_name: instance for instance in reversed(result.instances)}
+        for name, instance in best.items():
+            self._publishers[name].publish(PoseWithCovarianceStamped(
+                header=result.header,
+                pose=pose_with_covariance(instance.T_output_object, instance.covariance)))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)

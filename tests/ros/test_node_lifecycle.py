@@ -1,0 +1,176 @@
+"""States, parameters, providers, and the process: start, refusal, end."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import pytest
+from rclpy.parameter import Parameter
+from vision_msgs.msg import Detection3DArray
+
+from dr_perception.ros import parameters
+
+POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
+MODULE = 'dr_perception.ros.pose_estimator_node'
+
+
+def call(graph, kind, name, request):
+    """Return a service's answer."""
+    client = graph.client.create_client(kind, name)
+    assert client.wait_for_service(20.0)
+    future = client.call_async(request)
+    deadline_s = time.monotonic() + 20.0
+    while not future.done():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+    return future.result()
+
+
+def change(graph, transition_id):
+    """Return whether a transition succeeded, and the state after it."""
+    answer = call(graph, ChangeState, 'pose_estimator/change_state',
+                  ChangeState.Request(transition=Transition(id=transition_id)))
+    state = call(graph, GetState, 'pose_estimator/get_state', GetState.Request())
+    return answer.success, state.current_state.id
+
+
+def test_whole_life_through_the_services(ros_graph, make_camera_client, tiny_model):
+    node = ros_graph.start_estimator(is_active=False, model=str(tiny_model), camera_pose=POSE)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    steps = [(Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+             (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE)]
+    for round_number in (1, 2):
+        for transition, state in steps:
+            assert change(ros_graph, transition) == (True, state)
+        camera = make_camera_client()
+        camera.send_image()
+        detections.wait(round_number)
+        assert change(ros_graph, Transition.TRANSITION_DEACTIVATE) == (
+            True, State.PRIMARY_STATE_INACTIVE)
+        assert node.count_subscribers(f'{ros_graph.namespace}/image') == 0
+        assert change(ros_graph, Transition.TRANSITION_CLEANUP) == (
+            True, State.PRIMARY_STATE_UNCONFIGURED)
+        assert node.count_publishers(f'{ros_graph.namespace}/pose_estimator/detections') == 0
+        ros_graph.client.destroy_publisher(camera.images)
+        ros_graph.client.destroy_publisher(camera.infos)
+    assert change(ros_graph, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN) == (
+        True, State.PRIMARY_STATE_FINALIZED)
+
+
+@pytest.mark.parametrize('content, text', [
+    (None, 'there is no such model file'), (b'', 'the file is empty'),
+    (b'not a model', 'cannot open it')])
+def test_unusable_model_leaves_it_unconfigured_and_can_be_mended(
+        ros_graph, tiny_model, tmp_path, content, text):
+    path = tmp_path / 'model.onnx'
+    if content is not None:
+        path.write_bytes(content)
+    node = ros_graph.start_estimator(is_active=False, model=str(path))
+    assert change(ros_graph, Transition.TRANSITION_CONFIGURE) == (
+        False, State.PRIMARY_STATE_UNCONFIGURED)
+    assert text in node._configure_error
+    assert node.set_parameters([Parameter('model', value=str(tiny_model))])[0].successful
+    assert change(ros_graph, Transition.TRANSITION_CONFIGURE)[0]
+
+
+def test_every_parameter_is_described(ros_graph):
+    node = ros_graph.start_estimator(is_active=False)
+    for spec in parameters.SPECS:
+        descriptor = node.describe_parameter(spec.name)
+        assert len(descriptor.description) > 15, spec.name
+        assert descriptor.read_only == spec.read_only
+        ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
+        assert len(ranges) == (spec.low is not None), spec.name
+
+
+@pytest.mark.parametrize('name, value, text', [
+    ('min_score', 1.5, 'min_score'), ('max_image_age_s', -1.0, 'max_image_age_s'),
+    ('objects', ['teapot'], 'objects: the model does not know teapot; it knows cone'),
+    ('model', 'other.onnx', 'model: takes effect while the node configures'),
+    ('autostart', False, 'autostart')])
+def test_refused_change_says_why(ros_graph, tiny_model, name, value, text):
+    node = ros_graph.start_estimator(model=str(tiny_model))
+    result = node.set_parameters([Parameter(name, value=value)])[0]
+    assert not result.successful and text in result.reason
+
+
+@pytest.mark.parametrize('name, value, text', [
+    ('camera_pose', [1.0, 2.0], 'camera_pose: got .* expected seven finite numbers'),
+    ('image_transport', 'theora', "image_transport: got 'theora'; expected one of raw, compr"),
+    ('providers', [''], 'providers: the list is empty'),
+    ('base_frame', '', 'base_frame: is empty'), ('min_score', 2.0, 'min_score'),
+    ('min_score', 'high', 'min_score')])
+def test_refused_start_names_the_parameter(ros_graph, name, value, text):
+    with pytest.raises(parameters.ParameterError, match=text):
+        ros_graph.start_estimator(is_active=False, **{name: value})
+
+
+def test_unknown_object_is_refused_in_configure(ros_graph, tiny_model):
+    node = ros_graph.start_estimator(is_active=False, model=str(tiny_model), objects=['teapot'])
+    assert not node.autostart()
+    assert 'does not know teapot' in node._configure_error
+
+
+def test_missing_provider_warns_or_refuses(ros_graph, tiny_model):
+    pytest.importorskip('onnxruntime')
+    values = {'model': str(tiny_model), 'providers': ['NoSuchProvider', 'CPUExecutionProvider']}
+    node = ros_graph.start_estimator(**values)
+    assert node._provider_problem.startswith('provider NoSuchProvider is not active')
+    assert 'CPUExecutionProvider' in node._provider_problem
+    strict = ros_graph.start_estimator(is_active=False, strict_provider=True, **values)
+    assert not strict.autostart()
+    assert 'NoSuchProvider' in strict._configure_error
+
+
+def start_process(*arguments):
+    """Start the node as a process of its own session."""
+    values = [item for pair in arguments for item in ('-p', pair)]
+    return subprocess.Popen(
+        [sys.executable, '-m', MODULE, '--ros-args', *values], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ})
+
+
+@pytest.mark.parametrize('autostart', [True, False])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, number):
+    process = start_process(f'model:={tiny_model}', f'autostart:={str(autostart).lower()}',
+                            'providers:=[CPUExecutionProvider]')
+    try:
+        if autostart:
+            line = next(line for line in process.stdout if ' active: ' in line)
+            assert '/image -> /pose_estimator/detections' in line
+        else:
+            time.sleep(2.0)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output
+
+
+def test_autostart_with_a_missing_model_is_one_line_and_exit_code_2():
+    process = start_process('model:=/nowhere/model.onnx')
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    lines = [line for line in output.splitlines() if line.strip()]
+    assert len(lines) == 1 and 'there is no such model file' in lines[0]
+
+
+def test_wrong_parameter_is_one_line_and_exit_code_2():
+    process = start_process('min_score:=7.0')
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    lines = [line for line in output.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith('error: min_score')
+
+
+def test_node_never_imports_pybullet_torch_or_the_trainer():
+    code = (f'import sys, {MODULE}; '
+            "sys.exit(str({'pybullet', 'torch', 'sim_trainer'} & set(sys.modules) or ''))")
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            check=False)
+    assert result.stderr.strip() == ''

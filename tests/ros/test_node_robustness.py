@@ -1,0 +1,195 @@
+"""Bad input of every kind: the node says what is wrong, counts it, and takes the next frame."""
+from array import array
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import numpy as np
+import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection3DArray
+
+from dr_perception.ros.conversions import stamp_from_ns
+
+POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
+
+
+def wait_for_error(node, kind, timeout_s=20.0):
+    """Return the record of the first error of a kind."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        errors = node._statistics.snapshot().errors
+        if kind in errors:
+            return errors[kind]
+        assert time.monotonic() < deadline_s, f'no error {kind}: {errors}'
+        time.sleep(0.005)
+
+
+def break_step(image):
+    image.step -= 1
+
+
+def truncate(image):
+    image.data = array('B', bytes(1000))
+
+
+def change_encoding(image):
+    image.encoding = 'yuv422_of_mars'
+
+
+def empty(image):
+    image.width = image.height = image.step = 0
+    image.data = array('B')
+
+
+@pytest.mark.parametrize('breakage, text', [
+    (break_step, 'image step is 1919 bytes'), (truncate, 'truncated: 1000 bytes'),
+    (change_encoding, 'yuv422_of_mars'), (empty, 'image is 0x0 px')])
+def test_broken_image_then_good_one(ros_graph, make_camera_client, tiny_model, breakage, text):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    camera = make_camera_client()
+    image = camera.image()
+    breakage(image)
+    camera.send_image(image)
+    assert text in wait_for_error(node, 'image').text
+    assert not detections.messages
+    good = camera.send_image()
+    assert detections.wait()[0].header == good.header
+
+
+@pytest.mark.parametrize('changes, text', [
+    ({'k': [0.0] * 9}, 'calibrat'), ({'k': [float('nan')] * 9}, 'NaN'),
+    ({'width': 320, 'height': 240}, 'describes 320x240')])
+def test_broken_camera_info_then_good_one(
+        ros_graph, make_camera_client, tiny_model, changes, text):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    camera = make_camera_client(is_info_sent=False)
+    info = camera.info()
+    for name, value in changes.items():
+        setattr(info, name, value)
+    camera.send_info(info)
+    camera.send_image()
+    assert text in wait_for_error(node, 'camera_info').text
+    camera.send_info()
+    good = camera.send_image()
+    assert detections.wait()[0].header == good.header
+
+
+def test_image_without_any_camera_info_is_explained(ros_graph, make_camera_client, tiny_model):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
+    make_camera_client(is_info_sent=False).send_image()
+    assert 'check the camera_info topic' in wait_for_error(node, 'camera_info').text
+
+
+def test_old_image_is_dropped_with_a_hint(ros_graph, make_camera_client, tiny_model):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, max_image_age_s=0.5)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    camera = make_camera_client()
+    camera.send_image()
+    assert 'use_sim_time' in wait_for_error(node, 'stale_image').text
+    fresh = camera.image()
+    fresh.header.stamp = stamp_from_ns(time.time_ns())
+    camera.send_image(fresh)
+    assert detections.wait()[0].header == fresh.header
+
+
+def test_bug_in_the_estimator_does_not_end_the_thread(
+        ros_graph, make_camera_client, tiny_model, monkeypatch):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    estimate = node._estimator.estimate
+
+    def fail_once(*args, **kwargs):
+        node._estimator.estimate = estimate
+        raise ZeroDivisionError('a bug')
+
+    node._estimator.estimate = fail_once
+    camera = make_camera_client()
+    camera.send_image()
+    assert wait_for_error(node, 'internal').text == 'a bug'
+    camera.send_image()
+    assert detections.wait()
+
+
+def test_only_the_newest_waiting_frame_is_processed(
+        ros_graph, make_camera_client, tiny_model):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    estimate = node._estimator.estimate
+
+    def slow(*args, **kwargs):
+        time.sleep(0.5)
+        return estimate(*args, **kwargs)
+
+    node._estimator.estimate = slow
+    camera = make_camera_client()
+    first = camera.send_image()
+    time.sleep(0.2)
+    for _ in range(4):
+        last = camera.send_image()
+        time.sleep(0.03)
+    messages = detections.wait(2)
+    time.sleep(0.7)
+    assert [m.header.stamp.sec for m in messages] == [
+        first.header.stamp.sec, last.header.stamp.sec]
+    snapshot = node._statistics.snapshot()
+    assert (snapshot.received, snapshot.dropped, snapshot.processed) == (5, 3, 2)
+
+
+def test_compressed_images(ros_graph, tiny_model, scene):
+    import cv2
+
+    from dr_perception.ros.camera_conversion import info_from_camera
+    from sensor_msgs.msg import CameraInfo
+    from std_msgs.msg import Header
+    ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE,
+                              image_transport='compressed')
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    images = ros_graph.publisher(CompressedImage, 'image/compressed')
+    infos = ros_graph.publisher(CameraInfo, 'camera_info')
+    infos.publish(info_from_camera(Header(), scene.camera))
+    time.sleep(0.2)
+    data = cv2.imencode('.jpg', np.full((480, 640, 3), 128, np.uint8))[1].tobytes()
+    images.publish(CompressedImage(format='jpeg', data=array('B', data)))
+    assert detections.wait()[0].detections
+
+
+def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, tiny_model):
+    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, hardware_id='cell_7')
+
+    def values(message):
+        return {item.key: item.value for item in message.status[0].values}
+
+    quiet = statuses.wait_for(lambda m: 'no images on' in m.status[0].message)
+    assert quiet.status[0].level == DiagnosticStatus.ERROR
+    assert 'nobody publishes there' in quiet.status[0].message
+    camera = make_camera_client(is_info_sent=False)
+    camera.send_image()
+    bad = statuses.wait_for(lambda m: 'no CameraInfo' in m.status[0].message)
+    assert bad.status[0].level == DiagnosticStatus.ERROR
+    assert values(bad)['errors camera_info'] == '1'
+    camera.send_info()
+    for _ in range(4):
+        camera.send_image()
+        time.sleep(0.1)
+    good = statuses.wait_for(lambda m: values(m)['frames processed'] >= '3')
+    assert good.status[0].hardware_id == 'cell_7'
+    table = values(good)
+    assert table['state'] == 'active' and table['model'].startswith('tiny (sha256 ')
+    assert table['provider'] == 'CPUExecutionProvider'
+    assert table['camera_info'] == '640x480 px'
+    assert float(table['latency p50 [ms]']) > 0 and float(table['network [ms]']) > 0
+
+
+def test_incompatible_qos_becomes_a_diagnostic(ros_graph, tiny_model):
+    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    ros_graph.start_estimator(
+        model=str(tiny_model), camera_pose=POSE, **{
+            f'qos_overrides.{ros_graph.namespace}/image.subscription.reliability': 'reliable'})
+    ros_graph.publisher(Image, 'image', readers=0, qos=QoSProfile(
+        depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    message = statuses.wait_for(lambda m: 'incompatible RELIABILITY' in m.status[0].message)
+    assert message.status[0].level == DiagnosticStatus.ERROR
