@@ -124,6 +124,18 @@ def build(cls: type[T], data: Any, path: str = '') -> T:
         raise ConfigurationError(f'{path}: {error}' if path else str(error)) from error
 
 
+def to_plain(value: Any) -> Any:
+    """Plain values from which ``build`` makes an equal dataclass; what is None by default is left
+    out."""
+    if dataclasses.is_dataclass(value):
+        if hasattr(value, 'to_yaml'):
+            return value.to_yaml()
+        return {field.name: to_plain(getattr(value, field.name))
+                for field in dataclasses.fields(value)
+                if getattr(value, field.name) is not None or field.default is not None}
+    return [to_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def _names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 

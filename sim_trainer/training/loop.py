@@ -87,7 +87,7 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> nn.Mod
             'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
             'step': step})
 
-    forward = _compiled(network)
+    forward = _compiled(network) if settings.compile else network
     saved_at = time.monotonic()
     figures: deque[dict[str, float]] = deque(maxlen=LOG_EVERY_STEPS)
     log_path = folder / 'log.jsonl'

@@ -19,6 +19,7 @@ from dr_perception.core.decoding import score_features
 from dr_perception.inference.estimator import PoseEstimator
 from dr_perception.inference.session import OnnxNetwork
 from sim_trainer import __version__
+from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.frames import draw_frames, scene_key
 from sim_trainer.errors import ConfigurationError
@@ -100,17 +101,8 @@ def _prepare_folder(config: SceneConfig, folder: Path, resume: bool) -> None:
         raise ConfigurationError(f'--output {folder}: holds a training already; go on with it by '
                                  '--resume, or give another folder')
     folder.mkdir(parents=True, exist_ok=True)
-    resolved = json.loads(json.dumps(dataclasses.asdict(config)))
-    text = yaml.safe_dump(_ranges_as_lists(resolved), sort_keys=False)
+    text = yaml.safe_dump(to_plain(config), sort_keys=False)
     (folder / 'config.yaml').write_text(f'# sim_trainer {__version__}, resolved\n{text}')
-
-
-def _ranges_as_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        if set(value) == {'low', 'high'}:
-            return [value['low'], value['high']]
-        return {k: _ranges_as_lists(v) for k, v in value.items() if v is not None}
-    return [_ranges_as_lists(v) for v in value] if isinstance(value, list) else value
 
 
 def _contract(config: SceneConfig, catalogue) -> ModelContract:
