@@ -17,7 +17,9 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from typing import IO
 
 from dr_perception.core.errors import PerceptionError
 
@@ -140,6 +142,7 @@ class ProcessGroups:
     environment: dict[str, str]
     is_verbose: bool = False
     _running: dict[str, subprocess.Popen] = field(default_factory=dict)
+    _logs: dict[str, IO[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> ProcessGroups:
         # SIGTERM takes the way of Ctrl-C, so that nobody is left behind.
@@ -161,9 +164,10 @@ class ProcessGroups:
         for source, target in (remappings or {}).items():
             command += ['-r', f'{source}:={target}']
         if not self.is_verbose and name != 'monitor':
-            command += ['--log-level', 'error']
+            self._logs[name] = tempfile.TemporaryFile()
         self._running[name] = subprocess.Popen(
-            command, env=self.environment, start_new_session=True, preexec_fn=_die_with_parent)
+            command, env=self.environment, start_new_session=True, preexec_fn=_die_with_parent,
+            stdout=self._logs.get(name), stderr=self._logs.get(name))
 
     def wait_for(self, name: str, timeout_s: float) -> int:
         """Wait until a process is done; returns its exit code, 1 when another one ended before.
@@ -178,10 +182,18 @@ class ProcessGroups:
                 if code is not None and other == name:
                     return code
                 if code is not None:
+                    print(self._log_text(other), end='', file=sys.stderr)
                     print(f'error: the {other} ended with exit code {code}', file=sys.stderr)
                     return code if code in (1, 2) else 1
             time.sleep(0.1)
         raise DemoError(f'no detections for {timeout_s:.0f} s; run again with --verbose')
+
+    def _log_text(self, name: str) -> str:
+        log = self._logs.get(name)
+        if log is None:
+            return ''
+        log.seek(0)
+        return log.read().decode(errors='replace')
 
     def stop(self) -> None:
         """End all: SIGINT, then SIGTERM, then SIGKILL to what is left of each group."""
@@ -200,7 +212,9 @@ class ProcessGroups:
         for process in self._running.values():  # a leader that is gone may leave others behind
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-        self._running = {}
+        for log in self._logs.values():
+            log.close()
+        self._running, self._logs = {}, {}
 
 
 def _camera_parameters(options: argparse.Namespace, config: Path) -> dict[str, object]:

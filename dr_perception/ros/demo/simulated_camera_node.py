@@ -74,7 +74,7 @@ class SimulatedCameraNode(Node):
         self._painter = ScenePainter(functools.partial(
             painted_scenes, values['config'] or str(find_resource(DEFAULT_CONFIG)),
             [*REFERENCE_OVERRIDES, f'seed={values["seed"]}',
-             *(self.get_parameter('overrides').value or [])], indices))
+             *(self.get_parameter_or('overrides').value or [])], indices))
         self.create_timer(self._period_s, self._show)
 
     def close(self) -> None:
@@ -160,12 +160,12 @@ def painted_scenes(config_path: str, overrides: list[str],
         from sim_trainer.configuration.schema import load_config
         from sim_trainer.rendering.factory import make_renderer
         from sim_trainer.scene.generator import SceneGenerator
-    except ImportError as error:
+        config = load_config(config_path, overrides)
+        generator = SceneGenerator(config)
+        renderer = make_renderer(config, generator)
+    except ModuleNotFoundError as error:
         raise MissingDependencyError(f'the simulated camera needs {error.name}: pip install '
                                      "'dr_perception[demo]'") from error
-    config = load_config(config_path, overrides)
-    generator = SceneGenerator(config)
-    renderer = make_renderer(config, generator)
     vertices_m = {model.name: model.vertices_m for model in generator.catalogue}
     try:
         for index in indices:

@@ -1,0 +1,122 @@
+"""
+The pose estimator, configured and active: camera in, poses out.
+
+    ros2 launch dr_perception bringup.launch.py image:=/camera/image_raw
+
+Arguments left empty keep the value of `params_file`, or else the node's own default.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+
+OUTPUTS = ('detections', 'poses', 'object_poses', 'tf', 'debug_image')
+BOOLEANS = ('true', 'false')
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        'model', default_value='',
+        description='Path of the model.onnx; empty: the shipped models/tabletop.onnx.'),
+    DeclareLaunchArgument(
+        'image', default_value='image', description='Topic of the images (sensor_msgs/Image, or '
+        'with image_transport:=compressed the base name of the CompressedImage topic).'),
+    DeclareLaunchArgument(
+        'camera_info', default_value='', description='Topic of the CameraInfo; empty: '
+        'camera_info beside the image topic.'),
+    DeclareLaunchArgument(
+        'image_transport', default_value='raw', choices=['raw', 'compressed'],
+        description='Read raw or compressed images.'),
+    DeclareLaunchArgument(
+        'image_is_rectified', default_value='false', choices=BOOLEANS,
+        description='The images are rectified: P of the CameraInfo holds instead of K and D.'),
+    DeclareLaunchArgument(
+        'namespace', default_value='', description='Namespace of the node.'),
+    DeclareLaunchArgument(
+        'base_frame', default_value='',
+        description='Frame whose plane z = 0 the objects stand on; empty: base_link.'),
+    DeclareLaunchArgument(
+        'target_frame', default_value='',
+        description='Frame of the outputs; empty: the frame of the image.'),
+    DeclareLaunchArgument(
+        'camera_pose', default_value='',
+        description='Pose of the camera in base_frame, seven numbers "x y z qx qy qz qw" (metres, '
+        'optical frame); empty: from TF.'),
+    DeclareLaunchArgument(
+        'providers', default_value='', description='ONNX Runtime execution providers, by commas, '
+        'in order of preference; empty: CUDAExecutionProvider,CPUExecutionProvider.'),
+    DeclareLaunchArgument(
+        'strict_provider', default_value='false', choices=BOOLEANS,
+        description='Refuse to run on another provider than the first.'),
+    DeclareLaunchArgument(
+        'min_score', default_value='',
+        description="Publish instances from this score (0 ... 1); empty: the model's threshold."),
+    DeclareLaunchArgument(
+        'objects', default_value='',
+        description='Publish only these objects of the model, by commas; empty: all.'),
+    DeclareLaunchArgument(
+        'autostart', default_value='true', choices=BOOLEANS,
+        description='Configure and activate at the start; false: a lifecycle manager does.'),
+    DeclareLaunchArgument(
+        'params_file', default_value='',
+        description='YAML file with parameters; other arguments that are given come before it.'),
+    DeclareLaunchArgument(
+        'use_sim_time', default_value='false', choices=BOOLEANS,
+        description='Take the time from /clock (simulators, recordings).'),
+    DeclareLaunchArgument(
+        'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
+        description='Least level of log lines.'),
+    *(DeclareLaunchArgument(
+        f'publish_{name}', default_value='', choices=['', *BOOLEANS],
+        description=f'Publish the output {name}; empty: true.') for name in OUTPUTS),
+]
+
+
+def node_parameters(values):
+    """
+    Return the node's parameters.
+
+    Args:
+        values: launch arguments, name -> text; empty ones are left out.
+    """
+    def numbers(text):
+        return [float(item) for item in text.replace(',', ' ').strip('[] ').split()]
+
+    def names(text):
+        return [item for item in text.replace(',', ' ').strip('[] ').split()]
+
+    def boolean(text):
+        return text == 'true'
+
+    readers = {
+        'model': str, 'image_transport': str, 'image_is_rectified': boolean, 'base_frame': str,
+        'target_frame': str, 'camera_pose': numbers, 'providers': names,
+        'strict_provider': boolean, 'min_score': float, 'objects': names, 'autostart': boolean,
+        'use_sim_time': boolean, **{f'publish_{name}': boolean for name in OUTPUTS}}
+    return {name: read(values[name]) for name, read in readers.items() if values.get(name)}
+
+
+def make_node(context):
+    """Return the node; runs when the arguments are known."""
+    values = {entry.name: LaunchConfiguration(entry.name).perform(context)
+              for entry in ARGUMENTS}
+    image = values['image']
+    beside = '/'.join([*image.split('/')[:-1], 'camera_info'])
+    # A params_file must not lose against defaults, only against what was given.
+    defaults = {entry.name: ''.join(part.perform(context) for part in entry.default_value)
+                for entry in ARGUMENTS}
+    has_file = bool(values['params_file'])
+    given = {name: text for name, text in values.items()
+             if not (has_file and text == defaults[name])}
+    return [LifecycleNode(
+        package='dr_perception', executable='pose_estimator', name='pose_estimator',
+        namespace=values['namespace'], output='screen',
+        parameters=[*([values['params_file']] if has_file else []), node_parameters(given)],
+        remappings=[('image', image), ('image/compressed', f'{image}/compressed'),
+                    ('camera_info', values['camera_info'] or beside)],
+        ros_arguments=['--log-level', values['log_level']])]
+
+
+def generate_launch_description():
+    """Return the arguments and the node."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_node)])
