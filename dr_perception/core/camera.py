@@ -88,7 +88,8 @@ class PinholeCamera:
             float(c) for c in np.asarray(distortion, dtype=np.float64).ravel())
         if distortion_model in (None, '') and coefficients:
             distortion_model = 'plumb_bob' if len(coefficients) <= 5 else 'rational_polynomial'
-        if not coefficients or (distortion_model != 'equidistant' and not any(coefficients)):
+        # Without coefficients the others are a pinhole; equidistant is a fisheye even then.
+        if distortion_model != 'equidistant' and not any(coefficients):
             distortion_model, coefficients = 'none', ()
         return cls(float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]),
                    float(matrix[1, 2]), int(width_px), int(height_px), distortion_model,
