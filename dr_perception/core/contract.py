@@ -22,6 +22,10 @@ MAX_JSON_BYTES = 16 << 20
 #: Names of the graph's input and outputs in format version 1.
 INPUT_NAME = 'image'
 OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
+#: Features of ``decoding.score_features``.
+SCORE_WEIGHT_COUNT = 4
+#: Pictures are padded by less than this; bounds memory before it is taken.
+MAX_MULTIPLE_PX = 1024
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class ModelContract:
                                 'are accepted')
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:     # ValueError: thousands of digits too
             raise ContractError(f'the contract is not valid JSON: {error}') from error
         if not isinstance(data, dict):
             raise ContractError('the contract is not a JSON object')
@@ -132,7 +136,7 @@ class ModelContract:
                 metrics=dict(data['metrics']))
         except KeyError as error:
             raise ContractError(f'the contract lacks the key {error}') from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ContractError):
                 raise
             raise ContractError(f'the contract holds a wrong value: {error}') from error
@@ -149,6 +153,7 @@ class ModelContract:
             raise ContractError('the objects of the contract have different keypoint counts')
         positive = {'input.multiple_px': self.input.multiple_px,
                     'input.focal_px': self.input.focal_px,
+                    'input.focal_tolerance': self.input.focal_tolerance,
                     'input.max_pixels': self.input.max_pixels,
                     'decoder.stride_px': self.decoder.stride_px,
                     'decoder.offset_unit_px': self.decoder.offset_unit_px,
@@ -156,9 +161,22 @@ class ModelContract:
                     'decoder.plane_sigma_m': self.decoder.plane_sigma_m,
                     'decoder.tilt_sigma_rad': self.decoder.tilt_sigma_rad}
         for key, value in positive.items():
-            if not (math.isfinite(value) and value > 0):
+            if not 0 < value < math.inf:
                 raise ContractError(f'the contract has {key} = {value}; expected a positive '
                                     'number')
+        if self.input.multiple_px > MAX_MULTIPLE_PX:
+            raise ContractError(f'the contract has input.multiple_px = {self.input.multiple_px}; '
+                                f'at most {MAX_MULTIPLE_PX} is accepted')
+        finite = {'support_plane_z_m': (self.support_plane_z_m,),
+                  'decoder.peak_threshold': (self.decoder.peak_threshold,),
+                  'decoder.score_threshold': (self.decoder.score_threshold,),
+                  'decoder.score_weights': self.decoder.score_weights}
+        for key, values in finite.items():
+            if not all(map(math.isfinite, values)):
+                raise ContractError(f'the contract has {key} = {values}; expected finite numbers')
+        if len(self.decoder.score_weights) != SCORE_WEIGHT_COUNT:
+            raise ContractError(f'the contract has {len(self.decoder.score_weights)} '
+                                f'decoder.score_weights; expected {SCORE_WEIGHT_COUNT}')
 
 
 def _spec(cls: type, data: dict[str, Any]) -> Any:

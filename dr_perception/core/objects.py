@@ -75,12 +75,16 @@ class ObjectModel:
                 keypoints_m=_array(data, 'keypoints_m', (None, 3)),
                 symmetry=Symmetry(_array(data, 'symmetry_transforms', (None, 4, 4)),
                                   bool(data['symmetry_continuous_about_z'])),
-                resting_downs=_array(data, 'resting_downs', (None, 3)),
+                resting_downs=_array(data, 'resting_downs', (None, 3), may_be_empty=True),
                 resting_heights_m=_array(data, 'resting_heights_m', (None,)))
         except KeyError as error:
             raise ContractError(f'object {name!r} of the contract lacks {error}') from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ContractError(f'object {name!r} of the contract: {error}') from error
+        if len(model.resting_downs) != len(model.resting_heights_m):
+            raise ContractError(
+                f'object {name!r} of the contract: {len(model.resting_downs)} resting_downs but '
+                f'{len(model.resting_heights_m)} resting_heights_m; expected as many')
         if model.faces.size and (model.faces.min() < 0
                                  or model.faces.max() >= len(model.vertices_m)):
             raise ContractError(f'object {name!r} of the contract: a face names a vertex outside '
@@ -88,8 +92,11 @@ class ObjectModel:
         return model
 
 
-def _array(data: dict[str, Any], key: str, shape: tuple[int | None, ...]) -> np.ndarray:
+def _array(data: dict[str, Any], key: str, shape: tuple[int | None, ...],
+           may_be_empty: bool = False) -> np.ndarray:
     array = np.asarray(data[key], dtype=np.float64)
+    if may_be_empty and array.shape == (0,):     # JSON keeps no shape of an empty array
+        array = array.reshape([want or 0 for want in shape])
     if array.ndim != len(shape) or any(
             want is not None and want != got for want, got in zip(shape, array.shape)):
         raise ValueError(f'{key} has shape {array.shape}; expected {shape}')

@@ -1,0 +1,231 @@
+"""The model contract: out and in again, and what is refused in which words."""
+import copy
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from dr_perception.core import contract as contract_module
+from dr_perception.core.contract import (
+    MAX_MULTIPLE_PX, SCORE_WEIGHT_COUNT, DecoderSpec, InputSpec, ModelContract)
+from dr_perception.core.decoding import score_features
+from dr_perception.core.errors import ContractError, ModelFileError, PerceptionError
+from dr_perception.core.pipeline import PosePipeline
+
+HUGE = 10 ** 400    # more than a float holds
+
+
+@pytest.fixture(scope='module')
+def small(contract):
+    """Return a contract of two objects, as JSON values."""
+    two = dataclasses.replace(contract, objects=contract.objects[1:2] + contract.objects[6:7])
+    return json.loads(two.to_json())
+
+
+def _changed(data, path, value):
+    data = copy.deepcopy(data)
+    inner = data
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return json.dumps(data)
+
+
+def _refused(text):
+    with pytest.raises(ContractError) as info:
+        ModelContract.from_json(text)
+    message = str(info.value)
+    assert '\n' not in message
+    assert len(message) < 1000
+    return message
+
+
+def test_round_trip(contract):
+    back = ModelContract.from_json(contract.to_json())
+    assert (back.name, back.input, back.decoder) == (
+        contract.name, contract.input, contract.decoder)
+    assert back.support_plane_z_m == contract.support_plane_z_m
+    assert (back.trained_range, back.provenance, back.metrics) == (
+        contract.trained_range, contract.provenance, contract.metrics)
+    for a, b in zip(back.objects, contract.objects):
+        assert a.name == b.name
+        assert np.array_equal(a.faces, b.faces)
+        assert np.abs(a.vertices_m - b.vertices_m).max() < 1e-7
+        assert np.abs(a.keypoints_m - b.keypoints_m).max() < 1e-7
+        assert np.abs(a.symmetry.transforms - b.symmetry.transforms).max() < 1e-9
+        assert a.symmetry.continuous_about_z == b.symmetry.continuous_about_z
+        assert np.abs(a.resting_downs - b.resting_downs).max() < 1e-9
+        assert np.abs(a.resting_heights_m - b.resting_heights_m).max() < 1e-7
+        assert np.allclose(a.extents_m, b.extents_m, atol=1e-6)
+        assert a.diameter_m == pytest.approx(b.diameter_m, abs=1e-6)
+    assert back.to_json() == ModelContract.from_json(back.to_json()).to_json()
+
+
+def test_output_channels(contract):
+    assert contract.keypoint_count == 9
+    assert contract.output_channels() == {'heat': 8, 'keypoints': 18, 'log_scales': 9}
+
+
+def test_sizes_of_the_reference_objects(catalogue):
+    assert catalogue['rectangular_prism'].extents_m == pytest.approx([0.08, 0.04, 0.04])
+    assert catalogue['cube'].diameter_m == pytest.approx(0.05 * np.sqrt(3))
+
+
+def test_an_object_without_known_resting_faces_survives_the_round_trip(contract):
+    free = dataclasses.replace(contract.objects[0], resting_downs=np.zeros((0, 3)),
+                               resting_heights_m=np.zeros(0))
+    back = ModelContract.from_json(
+        dataclasses.replace(contract, objects=(free,)).to_json()).objects[0]
+    assert back.resting_downs.shape == (0, 3)
+    assert back.resting_heights_m.shape == (0,)
+
+
+def test_the_number_of_score_weights_is_that_of_the_features():
+    features = score_features(np.zeros(0), np.zeros((0, 9)), np.zeros(0))
+    assert features.shape == (0, SCORE_WEIGHT_COUNT)
+
+
+def test_a_contract_error_is_a_users_error():
+    assert issubclass(ContractError, ModelFileError)
+    assert issubclass(ContractError, PerceptionError)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('', 'the contract is not valid JSON: Expecting value'),
+    ('{"format_version": 1', 'the contract is not valid JSON'),
+    ('[' * 100_000, 'the contract is not valid JSON: maximum recursion depth'),
+    ('{"format_version": ' + '1' * 5000 + '}', 'the contract is not valid JSON'),
+    ('[1]', 'the contract is not a JSON object'),
+    ('{}', 'the contract has format version None; this version of dr_perception reads 1'),
+    ('{"format_version": 2}', 'format version 2; this version of dr_perception reads 1'),
+    ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1"),
+    ('{"format_version": 1}', "the contract lacks the key 'name'")])
+def test_what_is_no_contract_is_refused(text, message):
+    assert message in _refused(text)
+
+
+def test_a_contract_of_absurd_size_is_not_even_read(monkeypatch):
+    monkeypatch.setattr(contract_module, 'MAX_JSON_BYTES', 10)
+    assert _refused(' ' * 11) == 'the contract has 11 bytes; at most 10 are accepted'
+
+
+@pytest.mark.parametrize('path, value, message', [
+    (['objects'], [], 'the contract names no objects'),
+    (['objects'], 3, "the contract holds a wrong value: 'int' object is not iterable"),
+    (['objects', 0], 'cube', "object '?' of the contract: string indices must be integers"),
+    (['objects', 0], {}, "object '?' of the contract lacks 'name'"),
+    (['objects', 0, 'name'], 'tetrahedron',
+     "the contract names an object twice: ['tetrahedron', 'tetrahedron']"),
+    (['objects', 0, 'keypoints_m'], [[0, 0, 0]],
+     'the objects of the contract have different keypoint counts'),
+    (['objects', 0, 'vertices_m'], [[1, 2]],
+     "object 'cube' of the contract: vertices_m has shape (1, 2); expected (None, 3)"),
+    (['objects', 0, 'vertices_m'], [], 'vertices_m has shape (0,); expected (None, 3)'),
+    (['objects', 0, 'keypoints_m'], [], 'keypoints_m has shape (0,); expected (None, 3)'),
+    (['objects', 0, 'vertices_m', 0, 0], float('nan'),
+     "object 'cube' of the contract: vertices_m holds NaN or infinity"),
+    (['objects', 0, 'keypoints_m', 0, 0], float('inf'), 'keypoints_m holds NaN or infinity'),
+    (['objects', 0, 'vertices_m', 0, 0], HUGE,
+     "object 'cube' of the contract: int too large to convert to float"),
+    (['objects', 0, 'faces', 0, 0], 8,
+     "object 'cube' of the contract: a face names a vertex outside 0...7"),
+    (['objects', 0, 'faces', 0, 0], -1, 'a face names a vertex outside 0...7'),
+    (['objects', 0, 'symmetry_transforms', 0, 0, 0], 2,
+     "object 'cube' of the contract: the first symmetry transform is not the identity"),
+    (['objects', 0, 'resting_heights_m'], [0.025],
+     "object 'cube' of the contract: 6 resting_downs but 1 resting_heights_m; expected as many"),
+    (['input'], None, "the contract holds a wrong value: 'NoneType' object is not subscriptable"),
+    (['input'], {}, "the contract lacks the key 'multiple_px'"),
+    (['input', 'focal_px'], '615', "the contract has focal_px = '615'; expected a number"),
+    (['input', 'focal_px'], True, 'the contract has focal_px = True; expected a number'),
+    (['input', 'focal_px'], HUGE, 'wrong value: int too large to convert to float'),
+    (['input', 'multiple_px'], float('inf'), 'wrong value: cannot convert float infinity'),
+    (['input', 'multiple_px'], float('nan'), 'wrong value: cannot convert float NaN'),
+    (['input', 'multiple_px'], 0.5,
+     'the contract has input.multiple_px = 0; expected a positive number'),
+    (['input', 'multiple_px'], MAX_MULTIPLE_PX + 1,
+     'the contract has input.multiple_px = 1025; at most 1024 is accepted'),
+    (['input', 'focal_px'], -615.0,
+     'the contract has input.focal_px = -615.0; expected a positive number'),
+    (['input', 'focal_tolerance'], float('nan'), 'input.focal_tolerance = nan; expected'),
+    (['input', 'max_pixels'], -1, 'input.max_pixels = -1; expected a positive number'),
+    (['decoder'], [], 'the contract holds a wrong value: list indices must be integers'),
+    (['decoder', 'stride_px'], 0, 'decoder.stride_px = 0; expected a positive number'),
+    (['decoder', 'stride_px'], float('inf'), 'wrong value: cannot convert float infinity'),
+    (['decoder', 'offset_unit_px'], 'x', 'wrong value: could not convert string to float'),
+    (['decoder', 'offset_unit_px'], float('inf'), 'decoder.offset_unit_px = inf; expected'),
+    (['decoder', 'covariance_scale'], 0, 'decoder.covariance_scale = 0.0; expected'),
+    (['decoder', 'plane_sigma_m'], -0.001, 'decoder.plane_sigma_m = -0.001; expected'),
+    (['decoder', 'tilt_sigma_rad'], float('nan'), 'decoder.tilt_sigma_rad = nan; expected'),
+    (['decoder', 'score_threshold'], float('nan'),
+     'the contract has decoder.score_threshold = (nan,); expected finite numbers'),
+    (['decoder', 'peak_threshold'], float('-inf'), 'decoder.peak_threshold = (-inf,); expected'),
+    (['decoder', 'score_weights'], [0, 1, float('nan'), 0], 'decoder.score_weights = (0.0, 1.0, '),
+    (['decoder', 'score_weights'], [0, 1, 2], 'has 3 decoder.score_weights; expected 4'),
+    (['decoder', 'score_weights'], 1, "wrong value: 'int' object is not iterable"),
+    (['support_plane_z_m'], float('inf'), 'has support_plane_z_m = (inf,); expected finite'),
+    (['support_plane_z_m'], None, 'wrong value: float() argument must be'),
+    (['trained_range'], 3, "wrong value: 'int' object is not iterable")],
+    ids=lambda value: 'huge' if value is HUGE else None)
+def test_a_wrong_value_is_named(small, path, value, message):
+    assert message in _refused(_changed(small, path, value))
+
+
+def test_a_missing_key_is_named(small):
+    for key in set(small) - {'format_version'}:
+        data = {k: v for k, v in small.items() if k != key}
+        assert _refused(json.dumps(data)) == f'the contract lacks the key {key!r}'
+    for key in small['objects'][0]:
+        data = copy.deepcopy(small)
+        del data['objects'][0][key]
+        name = '?' if key == 'name' else 'cube'
+        assert _refused(json.dumps(data)) == f'object {name!r} of the contract lacks {key!r}'
+    for part, spec in (('input', InputSpec), ('decoder', DecoderSpec)):
+        for key in spec.__annotations__:
+            data = copy.deepcopy(small)
+            del data[part][key]
+            assert _refused(json.dumps(data)) == f'the contract lacks the key {key!r}'
+
+
+def _paths(value, prefix=()):
+    """Every place in JSON values; of long lists the first two."""
+    if prefix:
+        yield prefix
+    items = (value.items() if isinstance(value, dict) else
+             enumerate(value[:2]) if isinstance(value, list) else ())
+    for key, inner in items:
+        yield from _paths(inner, (*prefix, key))
+
+
+STRANGE = [None, True, False, 0, -1, 1, 0.5, 1e308, -1e308, 1e-308, float('nan'), float('inf'),
+           float('-inf'), HUGE, -HUGE, 2 ** 63, '', 'x', '1', 'é\n', [], {}, [[]], [[[]]],
+           [None], ['x'], [1, [2]], [[0, 0, 0]], {'a': 1}]
+
+
+# A number beyond 64 bits among the faces is refused as such, after numpy's warning.
+@pytest.mark.filterwarnings('ignore:invalid value encountered:RuntimeWarning',
+                            'ignore:overflow encountered:RuntimeWarning')
+def test_a_mutated_contract_is_refused_or_usable_and_nothing_else(small):
+    rng = np.random.default_rng(5)
+    places = list(_paths(small))
+    accepted = refused = 0
+    for path in places:
+        for pick in rng.choice(len(STRANGE), 6, replace=False):
+            text = _changed(small, path, STRANGE[pick])
+            try:
+                contract = ModelContract.from_json(text)
+            except ContractError as error:
+                assert '\n' not in str(error)
+                refused += 1
+                continue
+            PosePipeline(contract, network=None)
+            accepted += 1
+    assert accepted > 20
+    assert refused > 200
+
+
+def test_a_truncated_contract_is_refused(small):
+    text = json.dumps(small)
+    for length in range(0, len(text) - 1, 97):
+        _refused(text[:length])
