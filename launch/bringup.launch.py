@@ -28,6 +28,10 @@ ARGUMENTS = [
         'image_transport', default_value='raw', choices=['raw', 'compressed'],
         description='Read raw or compressed images.'),
     DeclareLaunchArgument(
+        'image_reliability', default_value='best_effort', choices=['best_effort', 'reliable'],
+        description='Reliability of the image subscription; reliable loses no large images, and '
+        'reads only cameras that publish reliably.'),
+    DeclareLaunchArgument(
         'image_is_rectified', default_value='false', choices=BOOLEANS,
         description='The images are rectified: P of the CameraInfo holds instead of K and D.'),
     DeclareLaunchArgument(
@@ -89,8 +93,9 @@ def node_parameters(values):
         return text == 'true'
 
     readers = {
-        'model': str, 'image_transport': str, 'image_is_rectified': boolean, 'base_frame': str,
-        'target_frame': str, 'camera_pose': numbers, 'providers': names,
+        'model': str, 'image_transport': str,
+        'image_reliability': str, 'image_is_rectified': boolean,
+        'base_frame': str, 'target_frame': str, 'camera_pose': numbers, 'providers': names,
         'strict_provider': boolean, 'min_score': float, 'objects': names, 'autostart': boolean,
         'use_sim_time': boolean, **{f'publish_{name}': boolean for name in OUTPUTS}}
     return {name: read(values[name]) for name, read in readers.items() if values.get(name)}

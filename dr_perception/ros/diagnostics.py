@@ -26,6 +26,7 @@ class NodeHealth:
         image_topic, camera_info_topic: resolved names.
         image_publishers: how many there are.
         qos_problem: what is incompatible, or ''.
+        lost_images: how many DDS lost on the way.
         camera_info: state of the CameraInfo.
         camera_pose: where the camera's pose comes from.
         transform_problem: the TF buffer's last complaint, or ''.
@@ -42,6 +43,7 @@ class NodeHealth:
     camera_info_topic: str
     image_publishers: int
     qos_problem: str
+    lost_images: int
     camera_info: str
     camera_pose: str
     transform_problem: str
@@ -97,7 +99,8 @@ def status_values(health: NodeHealth) -> dict[str, str]:
         'latency p50 [ms]': f'{s.latency_p50_ms:.1f}',
         'latency p95 [ms]': f'{s.latency_p95_ms:.1f}',
         'frames received': str(s.received), 'frames processed': str(s.processed),
-        'frames dropped for newer ones': str(s.dropped)}
+        'frames dropped for newer ones': str(s.dropped),
+        'frames lost in transport': str(health.lost_images)}
     values.update((f'{step} [ms]', f'{value:.2f}') for step, value in s.timing_ms.items())
     for kind, record in sorted(s.errors.items()):
         values[f'errors {kind}'] = str(record.count)

@@ -16,8 +16,10 @@ from dr_perception.ros.parameters import Settings
 from dr_perception.ros.transform_buffer import TransformBuffer
 
 # As sensor data, but only the newest: older frames would be replaced in the slot anyhow.
-_IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                        reliability=ReliabilityPolicy.BEST_EFFORT)
+_SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                         reliability=ReliabilityPolicy.BEST_EFFORT)
+_RELIABLE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                           reliability=ReliabilityPolicy.RELIABLE)
 _TF_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100)
 _TF_STATIC_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100,
                             durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -26,7 +28,7 @@ _TF_STATIC_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100,
 class FrameInputs:
     """Subscribes; the newest CameraInfo is kept, and never an exact pair demanded.
 
-    Reliability and depth of the image topics can be changed by their qos_overrides parameters.
+    Depth and reliability can be changed further by the topics' qos_overrides parameters.
 
     Args:
         node: the node.
@@ -40,14 +42,17 @@ class FrameInputs:
         self._node = node
         self.camera_info: CameraInfo | None = None
         self.qos_problem = ''
+        self.lost_images = 0
         compressed = settings.image_transport == 'compressed'
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
         options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
+        qos = _RELIABLE_QOS if settings.image_reliability == 'reliable' else _SENSOR_QOS
         image = node.create_subscription(
-            kind, topic, on_image, _IMAGE_QOS, event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._on_incompatible_qos), **options)
+            kind, topic, on_image, qos, event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
+            **options)
         info = node.create_subscription(
-            CameraInfo, 'camera_info', self._on_camera_info, _IMAGE_QOS, **options)
+            CameraInfo, 'camera_info', self._on_camera_info, _SENSOR_QOS, **options)
         self._subscriptions = [image, info]
         self.image_topic, self.camera_info_topic = image.topic_name, info.topic_name
         if settings.T_base_camera is None or settings.target_frame not in (
@@ -67,9 +72,12 @@ class FrameInputs:
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message
 
+    def _on_lost(self, event: Any) -> None:
+        self.lost_images = event.total_count
+
     def _on_incompatible_qos(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self.qos_problem = (
             f'a publisher of {self.image_topic} offers an incompatible {policy}: change it '
-            'there, or here by the qos_overrides parameters')
+            'there, or here by image_reliability or the qos_overrides parameters')
         self._node.get_logger().error(self.qos_problem)

@@ -62,6 +62,9 @@ SPECS = (
     ParameterSpec('target_frame', '', 'Frame of all outputs; empty: the frame of the image.'),
     ParameterSpec('image_transport', 'raw', 'Which topic is read: `image` (raw) or '
                   '`image/compressed` (compressed).', choices=('raw', 'compressed')),
+    ParameterSpec('image_reliability', 'best_effort', 'Reliability of the image subscription. '
+                  'best_effort reads every camera; reliable loses no large images, and reads only '
+                  'cameras that publish reliably.', choices=('best_effort', 'reliable')),
     ParameterSpec('image_is_rectified', False, 'The images are rectified: P of the CameraInfo '
                   'holds, without distortion, instead of K and D.'),
     ParameterSpec('min_score', 0.0, 'Only instances with at least this score are published; 0 '
@@ -95,6 +98,7 @@ class Settings:
     T_base_camera: np.ndarray | None
     target_frame: str
     image_transport: str
+    image_reliability: str
     image_is_rectified: bool
     min_score: float
     objects: frozenset[str]
@@ -173,9 +177,9 @@ def settings_from_values(values: dict[str, Any]) -> Settings:
         target_frame=clean_frame_id(values['target_frame']),
         objects=frozenset(name for name in values['objects'] or () if name), outputs=outputs,
         **{name: values[name] for name in (
-            'model', 'strict_provider', 'threads', 'image_transport', 'image_is_rectified',
-            'min_score', 'max_image_age_s', 'transform_timeout_s', 'max_transform_age_s',
-            'autostart', 'hardware_id')})
+            'model', 'strict_provider', 'threads', 'image_transport', 'image_reliability',
+            'image_is_rectified', 'min_score', 'max_image_age_s', 'transform_timeout_s',
+            'max_transform_age_s', 'autostart', 'hardware_id')})
 
 
 def check_change(node: Any, changes: list[Parameter], is_configured: bool,

@@ -203,6 +203,7 @@ class PoseEstimatorNode(LifecycleNode):
             camera_info_topic=inputs.camera_info_topic if inputs else '',
             image_publishers=self.count_publishers(inputs.image_topic) if inputs else 0,
             qos_problem=inputs.qos_problem if inputs else '',
+            lost_images=inputs.lost_images if inputs else 0,
             camera_info=f'{info.width}x{info.height} px' if info else 'not received',
             camera_pose='TF' if settings.T_base_camera is None else 'parameter camera_pose',
             transform_problem=self._transforms.last_problem,
