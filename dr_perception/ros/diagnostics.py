@@ -12,6 +12,8 @@ from dr_perception.ros.frame_processor import CAMERA_POSE_KIND
 from dr_perception.ros.frame_statistics import RATE_WINDOW_S, StatisticsSnapshot
 
 PERIOD_S = 1.0
+#: A larger share of images lost by DDS is a warning.
+LARGEST_LOSS = 0.05
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -82,6 +84,11 @@ def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str
         return (_WARN if has_results else _ERROR), hindering[0]
     if CAMERA_POSE_KIND in recent:
         return _WARN, f'{CAMERA_POSE_KIND}: {recent[CAMERA_POSE_KIND].text}'
+    if health.lost_images > LARGEST_LOSS * (statistics.received + health.lost_images):
+        return _WARN, (
+            f'{health.lost_images} images were lost in transport, {statistics.received} arrived: '
+            'set image_reliability to reliable, or give the camera driver more shared memory '
+            '(config/fastdds_large_images.xml)')
     if health.provider_problem:
         return _WARN, health.provider_problem
     return _OK, f'{statistics.rate_hz:.1f} frames/s'

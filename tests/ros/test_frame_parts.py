@@ -167,6 +167,7 @@ def health(**changes):
     ({'state': 'inactive'}, b'\x00', 'inactive'),
     ({'qos_problem': 'bad QoS'}, b'\x02', 'bad QoS'),
     ({}, b'\x02', 'no images on /image .1 publishers'),
+    ({'active_s': 0.5, 'lost_images': 3}, b'\x01', '3 images were lost in transport, 0 arrived'),
     ({'active_s': 0.5}, b'\x00', '0.0 frames/s'),
     ({'active_s': 0.5, 'provider_problem': 'runs on CPU'}, b'\x01', 'runs on CPU')])
 def test_diagnosis(changes, level, text):
