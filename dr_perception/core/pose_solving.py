@@ -206,12 +206,11 @@ def _free_problem(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
 
 
 def _camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts without a plane: SQPNP's solutions, and an upright guess where it finds none."""
+    """Starts without a plane: PnP solutions, and a guess where there are none."""
     owner, poses = [], []
     for m, (points, pixels) in enumerate(zip(points_m, measured)):
-        found = cv2.solvePnPGeneric(points, pixels, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP)
         starts = []
-        for rotvec, t in zip(found[1], found[2]):
+        for rotvec, t in _pnp_solutions(points, pixels):
             if np.isfinite(t).all() and t[2, 0] > 0.01:
                 T = np.eye(4)
                 T[:3, :3], T[:3, 3] = rotation_from_rotvec(rotvec[:, 0]), t[:, 0]
@@ -225,6 +224,21 @@ def _camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarr
         owner += [m] * len(starts)
         poses += starts
     return np.array(owner), np.stack(poses)
+
+
+def _pnp_solutions(points_m: np.ndarray, measured: np.ndarray
+                   ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rotation vectors and translations (3, 1) of SQPNP, or of EPNP for far and tiny objects.
+
+    SQPNP raises where all keypoints are within about two pixels.
+    """
+    for flag in (cv2.SOLVEPNP_SQPNP, cv2.SOLVEPNP_EPNP):
+        try:
+            found = cv2.solvePnPGeneric(points_m, measured, np.eye(3), None, flags=flag)
+        except cv2.error:
+            continue
+        return list(zip(found[1], found[2]))
+    return []
 
 
 def _mirrored(T: np.ndarray) -> np.ndarray:

@@ -47,9 +47,9 @@ class PerfectNetwork:
             column, row = np.rint((pixels[0] - (stride - 1) / 2) / stride).astype(int)
             for r in range(max(row - 2, 0), min(row + 3, height)):
                 for c in range(max(column - 2, 0), min(column + 3, width)):
-                    near = r == row and c == column
+                    here = heat / 4 ** max(abs(r - row), abs(c - column))
                     heats = maps['heat'][0, index]
-                    heats[r, c] = max(heats[r, c], heat if near else heat / 2)
+                    heats[r, c] = max(heats[r, c], here)
                     centre = np.array([c, r]) * stride + (stride - 1) / 2
                     maps['keypoints'][0, :, r, c] = ((pixels - centre) / unit).ravel()
         return maps
