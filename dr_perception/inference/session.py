@@ -42,7 +42,7 @@ class OnnxNetwork:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self._session = _open_session(self.path, content, wanted, threads)
         self.active_providers = tuple(self._session.get_providers())
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        text = _metadata(self.path, self._session).get(METADATA_KEY)
         if text is None:
             raise ContractError(f'{self.path}: carries no dr_perception contract; export it with '
                                 'python -m sim_trainer train')
@@ -107,7 +107,10 @@ def _read_model(path: Path) -> bytes:
         raise ModelFileError(f'{path}: {size} bytes; at most {MAX_MODEL_BYTES} are accepted')
     if size == 0:
         raise ModelFileError(f'{path}: the file is empty')
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f'{path}: cannot be read ({error.strerror})') from error
     # Version 1 contracts are self-contained; a graph that points at other files is refused even
     # where ONNX Runtime would read them.
     if b'external_data' in content or b'\x0a\x08location\x12' in content:
@@ -119,5 +122,11 @@ def _read_model(path: Path) -> bytes:
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The metadata entries of an ONNX file. Errors as of ``OnnxNetwork``."""
     content = _read_model(Path(path))
-    return dict(_open_session(Path(path), content, ['CPUExecutionProvider'], 1)
-                .get_modelmeta().custom_metadata_map)
+    return _metadata(Path(path), _open_session(Path(path), content, ['CPUExecutionProvider'], 1))
+
+
+def _metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f'{path}: its metadata is not UTF-8 text ({error})') from error
