@@ -146,7 +146,7 @@ def read_objects(model_path: str) -> tuple[ObjectModel, ...]:
 def format_report(report: dict[str, Any]) -> str:
     """The final table with rate and latency."""
     if not report['frames']:
-        return f'no detections were received ({report["images"]} images were shown)'
+        return f'no detections to compare ({report["images"]} images were shown)'
     if report['frames_per_s'] is None:
         return format_table(report)
     return (f'{format_table(report)}\n'
