@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
               f"'.[{extra or 'train'}]')", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
+        print('interrupted; what was drawn stays, --resume goes on from there', file=sys.stderr)
         return 130
 
 

@@ -125,8 +125,10 @@ def build(cls: type[T], data: Any, path: str = '') -> T:
 
 
 def to_plain(value: Any) -> Any:
-    """Plain values from which ``build`` makes an equal dataclass; what is None by default is left
-    out."""
+    """Plain values from which ``build`` makes an equal dataclass.
+
+    What is None, and None by default, is left out.
+    """
     if dataclasses.is_dataclass(value):
         if hasattr(value, 'to_yaml'):
             return value.to_yaml()

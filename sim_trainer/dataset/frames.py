@@ -14,6 +14,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,8 @@ def _draw_share(config: SceneConfig, folder: Path, indices: np.ndarray, counter)
     from sim_trainer.rendering.factory import make_renderer
     from sim_trainer.scene.generator import SceneGenerator
 
+    # Ctrl-C reaches the whole group; the parent ends the workers, without a traceback of each.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     generator = SceneGenerator(config)
     renderer = make_renderer(config, generator)
     store = FrameStore(folder, config)
