@@ -180,7 +180,8 @@ def _minimize(problem: _Problem, T: np.ndarray
         T[better], cost[better] = trial[better], trial_cost[better]
         r[better], J[better] = trial_r[better], trial_J[better]
         damping = np.where(better, damping * 0.2, damping * 8)
-        if np.abs(step[better]).max(initial=0.0) < 1e-7:
+        # Of all steps: a refused one is tried again, shorter.
+        if np.abs(step).max() < 1e-7:
             break
     w = np.minimum(1.0, HUBER / np.maximum(np.abs(r), 1e-12))
     return T, cost, np.einsum('bri,br,brj->bij', J, w, J), r

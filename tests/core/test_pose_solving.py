@@ -253,6 +253,22 @@ def test_a_camera_that_sees_no_table_still_answers(catalogue, T):
     assert np.isfinite(fit.covariance).all()
 
 
+def test_a_step_that_made_it_worse_does_not_end_the_search(catalogue):
+    model = catalogue['rectangular_prism']
+    rng = np.random.default_rng(1)
+    truth = make_transform(rotation_from_rotvec([0.5, -0.3, 0.8]), [0.1, 0.05, 0.9])
+    problem = pose_solving._free_problem(
+        model.keypoints_m[None], _seen(model, [truth]), np.full((1, 9), 0.5 / FOCAL_PX),
+        np.array([0]))
+    for _ in range(60):
+        axis = rng.normal(size=3)
+        start = truth.copy()
+        start[:3, :3] = rotation_from_rotvec(1.2 * axis / np.linalg.norm(axis)) @ truth[:3, :3]
+        start[:3, 3] *= rng.uniform(0.7, 1.4)
+        _, cost, _, _ = pose_solving._minimize(problem, start[None])
+        assert cost[0] < 1.0
+
+
 def test_candidates_do_not_see_each_other(catalogue, resting_pose, plane):
     model = catalogue['tetrahedron']
     poses = np.stack([resting_pose(model, y_m=y, yaw_rad=y) for y in (-0.2, 0.0, 0.2)])
