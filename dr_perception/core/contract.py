@@ -28,6 +28,9 @@ SCORE_WEIGHT_COUNT = 4
 MAX_MULTIPLE_PX = 1024
 
 
+_WEIGHT_KEYS = ('score_weights', 'camera_score_weights')
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """How a picture goes into the graph: uint8 (N, H, W, 3) RGB.
@@ -61,6 +64,8 @@ class DecoderSpec:
         covariance_scale: factor (position and rotation) that calibrates the covariance.
         plane_sigma_m: trust in the support plane's height.
         tilt_sigma_rad: trust in the support plane's direction.
+        camera_score_weights: as ``score_weights``, for a pose from the camera alone.
+        camera_covariance_scale: as ``covariance_scale``, likewise.
     """
 
     stride_px: int
@@ -71,6 +76,8 @@ class DecoderSpec:
     covariance_scale: float
     plane_sigma_m: float
     tilt_sigma_rad: float
+    camera_score_weights: tuple[float, ...]
+    camera_covariance_scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +165,7 @@ class ModelContract:
                     'decoder.stride_px': self.decoder.stride_px,
                     'decoder.offset_unit_px': self.decoder.offset_unit_px,
                     'decoder.covariance_scale': self.decoder.covariance_scale,
+                    'decoder.camera_covariance_scale': self.decoder.camera_covariance_scale,
                     'decoder.plane_sigma_m': self.decoder.plane_sigma_m,
                     'decoder.tilt_sigma_rad': self.decoder.tilt_sigma_rad}
         for key, value in positive.items():
@@ -170,13 +178,16 @@ class ModelContract:
         finite = {'support_plane_z_m': (self.support_plane_z_m,),
                   'decoder.peak_threshold': (self.decoder.peak_threshold,),
                   'decoder.score_threshold': (self.decoder.score_threshold,),
-                  'decoder.score_weights': self.decoder.score_weights}
+                  'decoder.score_weights': self.decoder.score_weights,
+                  'decoder.camera_score_weights': self.decoder.camera_score_weights}
         for key, values in finite.items():
             if not all(map(math.isfinite, values)):
                 raise ContractError(f'the contract has {key} = {values}; expected finite numbers')
-        if len(self.decoder.score_weights) != SCORE_WEIGHT_COUNT:
-            raise ContractError(f'the contract has {len(self.decoder.score_weights)} '
-                                f'decoder.score_weights; expected {SCORE_WEIGHT_COUNT}')
+        for key in _WEIGHT_KEYS:
+            count = len(getattr(self.decoder, key))
+            if count != SCORE_WEIGHT_COUNT:
+                raise ContractError(f'the contract has {count} decoder.{key}; expected '
+                                    f'{SCORE_WEIGHT_COUNT}')
 
 
 def _spec(cls: type, data: dict[str, Any]) -> Any:
@@ -190,7 +201,7 @@ def _spec(cls: type, data: dict[str, Any]) -> Any:
 
 
 def _decoder(data: dict[str, Any]) -> DecoderSpec:
-    weights = tuple(float(w) for w in data['score_weights'])
-    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k != 'score_weights'}
+    weights = {key: tuple(float(w) for w in data[key]) for key in _WEIGHT_KEYS}
+    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k not in _WEIGHT_KEYS}
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
-    return DecoderSpec(score_weights=weights, **numbers)
+    return DecoderSpec(**weights, **numbers)

@@ -85,20 +85,27 @@ class PosePipeline:
             camera: its calibration.
             T_base_camera: (4, 4) pose of the camera in the base frame; with it the support plane
                 takes part. None: the pose comes from the camera alone, and its distance is as
-                uncertain as one small object's apparent size makes it.
+                uncertain as one small object's apparent size makes it; the scores, which are the
+                probability of being right within 2 cm, are then low.
 
         Raises:
             ImageError: the picture cannot be used.
             ValueError: ``T_base_camera`` is no rigid transform.
         """
         raw = self.detect(image_rgb, camera, T_base_camera)
-        scores = score(raw.features, self.contract.decoder.score_weights)
-        keep = self._strongest(raw, scores)
-        scale = self.contract.decoder.covariance_scale
+        decoder = self.contract.decoder
+        # Whether something is there does not depend on how well its distance is known: the same
+        # weights choose what is published, with the plane and without.
+        presence = score(raw.features, decoder.score_weights)
+        on_plane = raw.fit.on_plane
+        scores = np.where(on_plane, presence, score(raw.features, decoder.camera_score_weights))
+        scales = np.where(on_plane, decoder.covariance_scale, decoder.camera_covariance_scale)
+        kept = [i for i in self._strongest(raw, presence)
+                if presence[i] >= decoder.score_threshold]
         return [Detection(self.contract.objects[raw.candidates.object_index[i]].name,
                           float(scores[i]), raw.fit.T_camera_object[i],
-                          raw.fit.covariance[i] * scale)
-                for i in keep if scores[i] >= self.contract.decoder.score_threshold]
+                          raw.fit.covariance[i] * scales[i])
+                for i in sorted(kept, key=lambda i: -scores[i])]
 
     def detect(self, image_rgb: np.ndarray, camera: PinholeCamera,
                T_base_camera: np.ndarray | None = None) -> RawDetections:

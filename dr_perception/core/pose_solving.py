@@ -24,9 +24,9 @@ ITERATIONS = 10
 HUBER = 2.0
 #: Hypotheses kept per candidate after the coarse search.
 KEPT_HYPOTHESES = 3
-#: An object leaves the plane when its fit without the plane is better by this factor and the fit
-#: on the plane is bad in itself (mean squared normalized residual).
-PLANE_MISFIT, PLANE_RATIO = 16.0, 6.0
+#: An object leaves the plane when that lowers its robust cost (about chi squared) by more than
+#: this. Three degrees of freedom gain 3 by chance, and keypoint errors are correlated.
+PLANE_COST_GAIN = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
         return PoseFit(np.zeros((0, 4, 4)), np.zeros((0, 6, 6)), np.zeros(0), np.zeros(0, bool))
     if plane is None:
         owner, T = _camera_starts(points_m, measured)
-        return _best(_free_problem(points_m, measured, sigma, owner), T, owner, M)
+        return _best(_free_problem(points_m, measured, sigma, owner), T, owner, M)[0]
     owner, T, rests = _plane_starts(points_m, measured, sigma, resting, plane)
     T_camera_base = invert_transform(plane.T_base_camera)
     normal = T_camera_base[:3, 2]
@@ -98,14 +98,15 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
         np.stack([-resting[m].downs[r] for m, r in zip(owner, rests)]),
         np.array([resting[m].round_side[r] for m, r in zip(owner, rests)]),
         np.tile(1 / sigmas, (len(owner), 1)))
-    standing = _best(problem, T, owner, M)
-    bad = np.flatnonzero(standing.misfit > PLANE_MISFIT)
-    if len(bad) == 0:
+    standing, cost = _best(problem, T, owner, M)
+    doubted = np.flatnonzero(cost > PLANE_COST_GAIN)
+    if len(doubted) == 0:
         return standing
-    free = _best(_free_problem(points_m, measured, sigma, bad), standing.T_camera_object[bad],
-                 np.arange(len(bad)), len(bad))
-    better = free.misfit * PLANE_RATIO < standing.misfit[bad]
-    leave, source = bad[better], np.flatnonzero(better)
+    free, free_cost = _best(_free_problem(points_m, measured, sigma, doubted),
+                            standing.T_camera_object[doubted], np.arange(len(doubted)),
+                            len(doubted))
+    better = cost[doubted] - free_cost > PLANE_COST_GAIN
+    leave, source = doubted[better], np.flatnonzero(better)
     for name in ('T_camera_object', 'covariance', 'misfit'):
         getattr(standing, name)[leave] = getattr(free, name)[source]
     standing.on_plane[leave] = False
@@ -144,8 +145,9 @@ def residuals_and_jacobian(problem: _Problem, T: np.ndarray) -> tuple[np.ndarray
     return r, J
 
 
-def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int) -> PoseFit:
-    """Minimize every hypothesis and keep each candidate's best."""
+def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int
+          ) -> tuple[PoseFit, np.ndarray]:
+    """Minimize every hypothesis; each candidate's best and its robust cost (count,)."""
     T, cost, hessian, r = _minimize(problem, T)
     K2 = 2 * problem.sigma.shape[1]
     chosen = np.zeros(count, int)
@@ -155,7 +157,7 @@ def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int) -> Po
     # A rotation that no residual sees (a keypoint set on one axis) must not break the inverse.
     covariance = np.linalg.inv(hessian[chosen] + np.diag([1e-3] * 3 + [1e-3] * 3))
     return PoseFit(T[chosen], (covariance + covariance.transpose(0, 2, 1)) / 2,
-                   (r[chosen, :K2] ** 2).mean(1), problem.weights[chosen, 0] > 0)
+                   (r[chosen, :K2] ** 2).mean(1), problem.weights[chosen, 0] > 0), cost[chosen]
 
 
 def _minimize(problem: _Problem, T: np.ndarray

@@ -37,12 +37,9 @@ class OnnxNetwork:
         self.path = Path(path)
         wanted = list(providers or ['CPUExecutionProvider'])
         self.requested_providers = tuple(wanted)
-        _check_providers(wanted)
-        content = _read_model(self.path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session = _open_session(self.path, content, wanted, threads)
+        self._session, self.sha256 = open_session(self.path, wanted, threads)
         self.active_providers = tuple(self._session.get_providers())
-        text = _metadata(self.path, self._session).get(METADATA_KEY)
+        text = read_metadata(self.path, self._session).get(METADATA_KEY)
         if text is None:
             raise ContractError(f'{self.path}: carries no dr_perception contract; export it with '
                                 'python -m sim_trainer train')
@@ -73,8 +70,15 @@ class OnnxNetwork:
                                     f'contract wants {channels} channels (N, C, h, w)')
 
 
-def _open_session(path: Path, content: bytes, providers: list[str], threads: int
-                  ) -> onnxruntime.InferenceSession:
+def open_session(path: Path, providers: list[str], threads: int = 0
+                 ) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session of any self-contained ONNX file, and the file's SHA-256.
+
+    Raises:
+        ModelFileError, ProviderError: see ``OnnxNetwork``.
+    """
+    _check_providers(providers)
+    content = _read_model(path)
     if any(name in ('CUDAExecutionProvider', 'TensorrtExecutionProvider') for name in providers):
         # Since 1.21 the CUDA libraries of pip packages must be loaded first; a no-op else.
         getattr(onnxruntime, 'preload_dlls', lambda: None)()
@@ -83,10 +87,11 @@ def _open_session(path: Path, content: bytes, providers: list[str], threads: int
     options.log_severity_level = 3
     try:
         # From memory, not from the path: external data files cannot be reached that way.
-        return onnxruntime.InferenceSession(content, options, providers=providers)
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # the pybind layer raises several unrelated types
         reason = ' '.join(str(error).split())[:200]
         raise ModelFileError(f'{path}: ONNX Runtime cannot open it: {reason}') from error
+    return session, hashlib.sha256(content).hexdigest()
 
 
 def _check_providers(wanted: list[str]) -> None:
@@ -119,13 +124,12 @@ def _read_model(path: Path) -> bytes:
     return content
 
 
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """The metadata entries of an ONNX file. Errors as of ``OnnxNetwork``."""
-    content = _read_model(Path(path))
-    return _metadata(Path(path), _open_session(Path(path), content, ['CPUExecutionProvider'], 1))
+def read_metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:
+    """The metadata entries of a session's file.
 
-
-def _metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:
+    Raises:
+        ModelFileError: they are not UTF-8 text.
+    """
     try:
         return dict(session.get_modelmeta().custom_metadata_map)
     except UnicodeDecodeError as error:

@@ -62,13 +62,13 @@ class BopSplit:
             raise DatasetError(f'{self.folder}: there is no such split; '
                                + (f'this data set has {", ".join(there)}' if there else
                                   'give the folder that holds test/ and models/'))
-        names = _read_json(root / 'models' / 'names.json')
-        self._names = {int(k): str(v) for k, v in names.items()}
+        names = root / 'models' / 'names.json'
+        self._names = {_whole(k, names): str(v) for k, v in _read_json(names).items()}
         self._cameras = _read_json(self.folder / 'scene_camera.json')
         self._truth = _read_json(self.folder / 'scene_gt.json')
         info = self.folder / 'scene_gt_info.json'
         self._info = _read_json(info) if info.is_file() else {}
-        self.ids = sorted(int(k) for k in self._truth)
+        self.ids = sorted(_whole(k, self.folder / 'scene_gt.json') for k in self._truth)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,12 +101,15 @@ class BopSplit:
                 T_base_camera = invert_transform(make_transform(
                     np.reshape(entry['cam_R_w2c'], (3, 3)), np.array(entry['cam_t_w2c']) / _MM))
             info = self._info.get(key, [{}] * len(self._truth[key]))
+            if len(info) != len(self._truth[key]):
+                raise ValueError(f'scene_gt_info has {len(info)} entries and scene_gt '
+                                 f'{len(self._truth[key])}')
             instances = [BopInstance(
                 self._names[int(truth['obj_id'])],
                 make_transform(np.reshape(truth['cam_R_m2c'], (3, 3)),
                                np.array(truth['cam_t_m2c'], dtype=float) / _MM),
                 extra.get('visib_fract')) for truth, extra in zip(self._truth[key], info)]
-        except (KeyError, ValueError, TypeError, CameraError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, CameraError) as error:
             raise DatasetError(f'{self.folder}: picture {picture_id}: '
                                f'{type(error).__name__}: {error}') from error
         return BopPicture(picture_id, path, cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), camera,
@@ -157,6 +160,12 @@ class BopWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _whole(key: str, path: Path) -> int:
+    if not key.isdecimal():
+        raise DatasetError(f'{path}: the key {key!r} is not a whole number')
+    return int(key)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

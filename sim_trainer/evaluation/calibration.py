@@ -8,7 +8,7 @@ position holds the truth 90 % of the time. Both are only as true as the simulati
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,45 +23,67 @@ from sim_trainer.evaluation.report import CHI2_90
 _RIDGE = 1e-2
 #: An instance seen less than this is neither right nor wrong to find.
 _UNDECIDED_VISIBLE = 0.05
+#: From the camera alone, a candidate this near (m) to an object of its kind is that object.
+SAME_OBJECT_M = 0.15
 
 
-def calibrate(contract: ModelContract, network: Network, pictures: Iterable[BopPicture]
+def calibrate(contract: ModelContract, network: Network, pictures: Sequence[BopPicture]
               ) -> ModelContract:
-    """A contract with score weights and covariance scale fitted on the pictures.
+    """A contract with scores and covariance scales fitted on the pictures.
+
+    With the support plane and from the camera alone apart: without the plane, the distance of a
+    small object is uncertain to centimetres, and a score has to say so.
 
     Raises:
         TrainingError: nothing was found in any picture: the network has not learned.
     """
     pipeline = PosePipeline(contract, network)
-    catalogue = contract.objects
+    weights, scale = _fit(*_samples(pipeline, pictures, with_base=True))
+    camera_weights, camera_scale = _fit(*_samples(pipeline, pictures, with_base=False))
+    return dataclasses.replace(contract, decoder=dataclasses.replace(
+        contract.decoder, score_weights=weights, covariance_scale=scale,
+        camera_score_weights=camera_weights, camera_covariance_scale=camera_scale))
+
+
+def _samples(pipeline: PosePipeline, pictures: Sequence[BopPicture], with_base: bool
+             ) -> tuple[list[np.ndarray], list[bool], list[float]]:
+    """Features and rightness of every candidate, and squared Mahalanobis distances.
+
+    The distances are of candidates that are an object of their kind, within 2 cm with the plane;
+    from the camera alone within a bound that depth errors do not reach.
+    """
     features, right, distances = [], [], []
     for picture in pictures:
-        raw = pipeline.detect(picture.image_rgb, picture.camera, picture.T_base_camera)
+        raw = pipeline.detect(picture.image_rgb, picture.camera,
+                              picture.T_base_camera if with_base else None)
         for i, kind in enumerate(raw.candidates.object_index):
-            model = catalogue[kind]
+            model = pipeline.contract.objects[kind]
             T = raw.fit.T_camera_object[i]
             truths = [t for t in picture.instances if t.object_name == model.name]
             errors = [model.symmetry.position_error_m(T, t.T_camera_object) for t in truths]
             best = int(np.argmin(errors)) if errors else -1
             correct = best >= 0 and errors[best] < FOUND_M
-            if correct and truths[best].visible_fraction < _UNDECIDED_VISIBLE:
+            visible = truths[best].visible_fraction if correct else None
+            if visible is not None and visible < _UNDECIDED_VISIBLE:
                 continue
             features.append(raw.features[i])
             right.append(correct)
-            if correct:
+            if best >= 0 and errors[best] < (FOUND_M if with_base else SAME_OBJECT_M):
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
                 error = T[:3, 3] - nearest[:3, 3]
                 distances.append(error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
+    return features, right, distances
+
+
+def _fit(features: list[np.ndarray], right: list[bool], distances: list[float]
+         ) -> tuple[tuple[float, ...], float]:
     if len(distances) < 10 or sum(right) == len(right):
         raise TrainingError(
-            f'{len(distances)} right and {len(right) - sum(right)} wrong candidates on the '
+            f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
             'held-out pictures are too few to calibrate a score; train longer (training.steps) '
             'or on more pictures (frames.count)')
     weights = fit_logistic(np.array(features), np.array(right, dtype=float))
-    scale = float(np.quantile(distances, 0.9) / CHI2_90)
-    decoder = dataclasses.replace(contract.decoder, score_weights=tuple(weights.tolist()),
-                                  covariance_scale=scale)
-    return dataclasses.replace(contract, decoder=decoder)
+    return tuple(weights.tolist()), float(np.quantile(distances, 0.9) / CHI2_90)
 
 
 def fit_logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:

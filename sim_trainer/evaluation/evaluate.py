@@ -14,17 +14,16 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Detection
 from dr_perception.inference.estimator import PoseEstimator
-from dr_perception.inference.session import read_metadata
 from sim_trainer.dataset.bop import BopSplit
 from sim_trainer.evaluation.annotation import annotated
 from sim_trainer.evaluation.matching import LEAST_VISIBLE, match_picture
 from sim_trainer.evaluation.report import summarize
-from sim_trainer.evaluation.tobin2017 import TOBIN2017_KEY, Tobin2017Estimator
+from sim_trainer.evaluation.tobin2017 import is_tobin2017, Tobin2017Estimator
 
 
 def open_estimator(path: Path, providers: list[str]) -> Estimator:
     """The estimator of a model file: the keypoint network's, or the paper's baseline."""
-    if TOBIN2017_KEY in read_metadata(path):
+    if is_tobin2017(path):
         return Tobin2017Estimator(path, providers)
     return PoseEstimator.from_file(path, providers)
 

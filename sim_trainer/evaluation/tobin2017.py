@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
@@ -16,12 +15,18 @@ from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.preprocessing import check_image
 from dr_perception.core.transforms import invert_transform, make_transform
-from dr_perception.inference.session import read_metadata
+from dr_perception.inference.session import open_session, read_metadata
 
 TOBIN2017_KEY = 'dr_perception.tobin2017'
 INPUT_SIZE_PX = 224
 #: The method gives no uncertainty; the paper's own error on real photographs stands in.
 _SIGMA_M, _SIGMA_RAD = 0.013, 3.0
+
+
+def is_tobin2017(path: Path) -> bool:
+    """Whether an ONNX file is the baseline's. Errors as of ``open_session``."""
+    session, _ = open_session(path, ['CPUExecutionProvider'], threads=1)
+    return TOBIN2017_KEY in read_metadata(path, session)
 
 
 class Tobin2017Estimator:
@@ -33,9 +38,10 @@ class Tobin2017Estimator:
 
     def __init__(self, path: Path, providers: list[str]) -> None:
         """Open the file that ``export_tobin2017`` wrote."""
-        self._object = ObjectModel.from_json(json.loads(read_metadata(path)[TOBIN2017_KEY]))
+        self._session, _ = open_session(path, providers)
+        entry = read_metadata(path, self._session)[TOBIN2017_KEY]
+        self._object = ObjectModel.from_json(json.loads(entry))
         self.contract = SimpleNamespace(objects=(self._object,), name='tobin2017')
-        self._session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
 
     def estimate(self, image_rgb: np.ndarray, camera: PinholeCamera,
                  T_base_camera: np.ndarray | None = None) -> list[Detection]:

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: Held-out pictures: the first part calibrates, the second is measured.
 CALIBRATION_PICTURES, MEASURED_PICTURES = 160, 80
+#: A detection is published when it is more likely right than wrong.
+SCORE_THRESHOLD = 0.5
 
 
 def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path:
@@ -108,6 +110,7 @@ def _prepare_folder(config: SceneConfig, folder: Path, resume: bool) -> None:
 def _contract(config: SceneConfig, catalogue) -> ModelContract:
     camera = config.camera
     feature_count = score_features(np.zeros(0), np.zeros((0, 1)), np.zeros(0)).shape[1]
+    plain_weights = (0.0, 1.0) + (0.0,) * (feature_count - 2)      # until calibrated: the heat
     reach = np.linalg.norm(np.array(config.randomization.camera_box_m)) / 2
     nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
     focal_px = float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale
@@ -117,8 +120,9 @@ def _contract(config: SceneConfig, catalogue) -> ModelContract:
                         max_pixels=1_500_000),
         decoder=DecoderSpec(
             stride_px=STRIDE, offset_unit_px=OFFSET_UNIT_PX, peak_threshold=0.15,
-            score_threshold=0.5, score_weights=(0.0, 1.0) + (0.0,) * (feature_count - 2),
-            covariance_scale=1.0, plane_sigma_m=0.001, tilt_sigma_rad=0.01),
+            score_threshold=SCORE_THRESHOLD, score_weights=plain_weights, covariance_scale=1.0,
+            plane_sigma_m=0.001, tilt_sigma_rad=0.01, camera_score_weights=plain_weights,
+            camera_covariance_scale=1.0),
         trained_range={'camera_distance_m': [round(float(nominal - reach), 3),
                                              round(float(nominal + reach), 3)],
                        'camera_position_m': list(camera.position_m),

@@ -58,11 +58,7 @@ def _within(name, package):
     return name == package or name.startswith(f'{package}.')
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=pytest.mark.xfail(
-        name == 'sim_trainer/evaluation/tobin2017.py', strict=True,
-        reason='opens its own ONNX Runtime session instead of one of dr_perception.inference'))
-    for name in SOURCES])
+@pytest.mark.parametrize('name', list(SOURCES))
 def test_restricted_packages_stay_where_they_belong(name):
     for imported in _imports(SOURCES[name]):
         top = imported.split('.')[0]

@@ -67,7 +67,8 @@ def contract(catalogue):
     """Return a contract of the eight objects; the score is the heat."""
     return ModelContract(
         'reference', tuple(catalogue.values()), InputSpec(32, 615.0, 1.12, 1_500_000),
-        DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01),
+        DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
+                    (0.0, 1.0, 0.0, 0.0), 1.0),
         trained_range={'camera_distance_m': [0.7, 1.1]}, provenance={'seed': 1},
         metrics={'found_percent': 99.5})
 

@@ -163,6 +163,8 @@ def test_a_contract_of_absurd_size_is_not_even_read(monkeypatch):
     (['decoder', 'peak_threshold'], float('-inf'), 'decoder.peak_threshold = (-inf,); expected'),
     (['decoder', 'score_weights'], [0, 1, float('nan'), 0], 'decoder.score_weights = (0.0, 1.0, '),
     (['decoder', 'score_weights'], [0, 1, 2], 'has 3 decoder.score_weights; expected 4'),
+    (['decoder', 'camera_score_weights'], [0], 'has 1 decoder.camera_score_weights; expected 4'),
+    (['decoder', 'camera_covariance_scale'], -1, 'decoder.camera_covariance_scale = -1.0; exp'),
     (['decoder', 'score_weights'], 1, "wrong value: 'int' object is not iterable"),
     (['support_plane_z_m'], float('inf'), 'has support_plane_z_m = (inf,); expected finite'),
     (['support_plane_z_m'], None, 'wrong value: float() argument must be'),

@@ -6,7 +6,8 @@ from dr_perception.core.contract import DecoderSpec
 from dr_perception.core.decoding import (
     LOG_SCALE_RANGE, MAX_CANDIDATES, find_candidates, score, score_features)
 
-SPEC = DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01)
+SPEC = DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
+                   (0.0, 1.0, 0.0, 0.0), 1.0)
 C, K, H, W = 3, 2, 12, 16
 
 

@@ -135,12 +135,28 @@ def test_thresholds_of_heat_and_score(make_pipeline, camera, catalogue, resting_
 
 def test_the_covariance_is_scaled_by_the_contract(make_pipeline, contract, camera, catalogue,
                                                   resting_pose):
-    decoder = dataclasses.replace(contract.decoder, covariance_scale=4.0)
+    decoder = dataclasses.replace(contract.decoder, covariance_scale=9.0,
+                                  camera_covariance_scale=4.0)
     scaled = dataclasses.replace(contract, decoder=decoder)
     instances = [('cube', resting_pose(catalogue['cube']), 0.9)]
     [once] = make_pipeline(instances).estimate(IMAGE, camera)
     [four] = make_pipeline(instances, scaled).estimate(IMAGE, camera)
     assert np.allclose(four.covariance, 4 * once.covariance)
+
+
+def test_the_plane_has_a_scale_and_a_score_of_its_own(make_pipeline, contract, camera, catalogue,
+                                                      resting_pose, T_base_camera):
+    decoder = dataclasses.replace(contract.decoder, covariance_scale=9.0,
+                                  camera_score_weights=(-3.0, 1.0, 0.0, 0.0))
+    other = dataclasses.replace(contract, decoder=decoder)
+    instances = [('cube', resting_pose(catalogue['cube']), 0.9)]
+    [plain] = make_pipeline(instances).estimate(IMAGE, camera, T_base_camera)
+    [scaled] = make_pipeline(instances, other).estimate(IMAGE, camera, T_base_camera)
+    assert np.allclose(scaled.covariance, 9 * plain.covariance)
+    assert scaled.score == pytest.approx(plain.score) == pytest.approx(0.9, abs=1e-3)
+    # Without the plane it is still published, with the lower score that calibration found.
+    [alone] = make_pipeline(instances, other).estimate(IMAGE, camera)
+    assert alone.score == pytest.approx(1 / (1 + np.exp(3 - np.log(9))), abs=1e-3)
 
 
 def test_the_support_plane_of_the_contract_is_used(make_pipeline, contract, camera,
@@ -155,8 +171,8 @@ def test_the_support_plane_of_the_contract_is_used(make_pipeline, contract, came
 
 def test_a_call_leaves_nothing_behind_for_the_next(make_pipeline, camera, T_base_camera,
                                                    catalogue, resting_pose):
-    # Keypoints that fit no pose exactly: plane and no plane differ.
-    instances = [('cube', resting_pose(catalogue['cube'], lift_m=0.02), 0.9)]
+    # Too little above the plane to be taken off it: plane and no plane differ.
+    instances = [('cube', resting_pose(catalogue['cube'], lift_m=0.004), 0.9)]
     fresh = make_pipeline(instances).estimate(IMAGE, camera)[0].T_camera_object
     pipeline = make_pipeline(instances)
     before = T_base_camera.copy()

@@ -134,8 +134,6 @@ def test_a_tilted_object_in_the_air_leaves_the_plane(catalogue, resting_pose, pl
     _assert_recovered(model, fit, poses)
 
 
-@pytest.mark.xfail(strict=True, reason='the plane holds what stands a little above it: the fit '
-                   'on the plane is judged by its keypoints alone (PLANE_MISFIT)')
 def test_an_object_on_a_low_box_leaves_the_plane(catalogue, resting_pose, plane):
     model = catalogue['cube']
     poses = [resting_pose(model, lift_m=0.03)]

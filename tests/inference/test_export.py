@@ -19,7 +19,8 @@ def contract():
     """Return a contract of one object."""
     objects = (object_from_points('cube', primitives.box_points((0.05, 0.05, 0.05))),)
     return ModelContract('tiny', objects, InputSpec(32, 100.0, 1.12, 1_500_000),
-                         DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01))
+                         DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
+                                     (0.0, 1.0, 0.0, 0.0), 1.0))
 
 
 class Baked(torch.nn.Module):

@@ -14,7 +14,7 @@ from dr_perception.core.contract import (  # noqa: E402
 from dr_perception.core.errors import (  # noqa: E402
     ContractError, ModelFileError, ProviderError)
 from dr_perception.inference import session  # noqa: E402
-from dr_perception.inference.session import OnnxNetwork, read_metadata  # noqa: E402
+from dr_perception.inference.session import OnnxNetwork, open_session, read_metadata  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402
 from sim_trainer.objects import primitives  # noqa: E402
 from sim_trainer.objects.catalogue import object_from_points  # noqa: E402
@@ -27,7 +27,8 @@ def contract():
     objects = (object_from_points('cube', primitives.box_points((0.05, 0.05, 0.05))),
                object_from_points('pyramid', primitives.pyramid_points(0.06, 0.06)))
     return ModelContract('tiny', objects, InputSpec(32, 100.0, 1.12, 1_500_000),
-                         DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01))
+                         DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
+                                     (0.0, 1.0, 0.0, 0.0), 1.0))
 
 
 @pytest.fixture(scope='module')
@@ -91,11 +92,16 @@ def test_the_file_may_be_gone_once_it_is_open(good, tmp_path):
 
 
 def test_metadata_is_read_without_a_contract(good, tmp_path):
-    assert METADATA_KEY in read_metadata(good)
+    assert METADATA_KEY in _metadata_of(good)
     bare = _changed(good, tmp_path, lambda model: model.ClearField('metadata_props'))
-    assert read_metadata(str(bare)) == {}
+    assert _metadata_of(bare) == {}
     with pytest.raises(ModelFileError, match='there is no such model file'):
-        read_metadata(tmp_path / 'nothing.onnx')
+        _metadata_of(tmp_path / 'nothing.onnx')
+
+
+def _metadata_of(path):
+    opened, _ = open_session(path, ['CPUExecutionProvider'], threads=1)
+    return read_metadata(path, opened)
 
 
 def test_a_missing_file(tmp_path):
@@ -248,4 +254,4 @@ def test_metadata_that_is_no_text(good, tmp_path):
     path.write_bytes(content.replace(b'"name": "tiny"', b'"name": "ti\xff\xfe"'))
     assert _refused(ModelFileError, path).startswith(f'{path}: its metadata is not UTF-8 text (')
     with pytest.raises(ModelFileError, match='its metadata is not UTF-8 text'):
-        read_metadata(path)
+        _metadata_of(path)

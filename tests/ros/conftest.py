@@ -63,7 +63,7 @@ def tiny_model(tmp_path_factory, catalogue, scene):
         name='tiny', objects=tuple(catalogue.values()),
         input=InputSpec(32, 615.0, 1.3, 4_000_000),
         decoder=DecoderSpec(STRIDE_PX, OFFSET_UNIT_PX, 0.3, 0.5, (2.0, 0.5, 0.0, 0.0), 1.0,
-                            0.0005, 0.002))
+                            0.0005, 0.002, (2.0, 0.5, 0.0, 0.0), 1.0))
     onnx.save(_constant_graph(onnx, contract, network_answers(contract, scene)), str(path))
     return path
 

@@ -148,8 +148,6 @@ def test_a_bad_entry_is_named_with_its_picture(copied, name, change, message):
     assert message in text
 
 
-@pytest.mark.xfail(strict=True, reason='escapes BopSplit as ValueError or AttributeError, or '
-                   'silently drops instances')
 @pytest.mark.parametrize('name, change', [
     ('models/names', lambda d: d.update(cube='1')),
     ('test/clean/scene_gt', lambda d: d.update(first=[])),
