@@ -1,4 +1,4 @@
-"""The PyBullet world: settling objects and the arm's kinematics. The only pybullet import.
+"""The PyBullet world: settling objects and the arm's kinematics.
 
 PyBullet leaks memory on repeated loads, so the client is opened anew every
 ``SETTLES_PER_CLIENT`` scenes.
@@ -6,10 +6,6 @@ PyBullet leaks memory on repeated loads, so the client is opened anew every
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +14,7 @@ import numpy as np
 from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
                                            rotation_from_quat_xyzw)
 from sim_trainer.errors import ConfigurationError
+from sim_trainer.physics.quiet import import_pybullet
 
 SETTLES_PER_CLIENT = 500
 STEP_S = 1 / 240
@@ -50,9 +47,8 @@ class PhysicsWorld:
         self._open()
 
     def _open(self) -> None:
-        with _quiet_import():
-            import pybullet
-            import pybullet_data
+        pybullet = import_pybullet()
+        import pybullet_data
         self._p = pybullet
         self._client = pybullet.connect(pybullet.DIRECT)
         pybullet.setGravity(0, 0, -9.81, physicsClientId=self._client)
@@ -68,8 +64,9 @@ class PhysicsWorld:
             path = Path(self._arm_urdf)
             path = path if path.is_file() else data / self._arm_urdf
             if not path.is_file():
-                raise ConfigurationError(f'arm_urdf: {self._arm_urdf}: there is no such file, here or '
-                                         'in pybullet_data; give a path, or null for no arm')
+                raise ConfigurationError(
+                    f'arm_urdf: {self._arm_urdf}: there is no such file, here or in '
+                    'pybullet_data; give a path, or null for no arm')
             try:
                 self._arm = pybullet.loadURDF(str(path), useFixedBase=True,
                                               physicsClientId=self._client)
@@ -170,20 +167,3 @@ class PhysicsWorld:
         if self._client >= 0:
             self._p.disconnect(self._client)
             self._client = -1
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Hide PyBullet's build banner, which its C code writes to stdout at import."""
-    if 'pybullet' in sys.modules:
-        yield
-        return
-    sys.stdout.flush()
-    saved = os.dup(1)
-    with open(os.devnull, 'wb') as sink:
-        os.dup2(sink.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 1)
-            os.close(saved)

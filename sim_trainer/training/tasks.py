@@ -77,5 +77,3 @@ def make_task(config: SceneConfig, store: FrameStore, catalogue: tuple[ObjectMod
 def count_parameters(network: nn.Module) -> int:
     """Trainable numbers of a network."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
