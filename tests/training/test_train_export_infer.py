@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sim_trainer.errors import CheckpointError, ConfigurationError, TrainingErro
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training import run
 from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
-from sim_trainer.training.loop import config_key, learning_rate, train
+from sim_trainer.training.loop import config_key, Interrupted, learning_rate, train
 from sim_trainer.training.tasks import make_task
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,23 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
     assert state['step'] == 3
     resumed = train(_new_task(config, folder), config, tmp_path / 'broken', resume=True)
     assert torch.equal(_weights(resumed), _weights(whole))
+
+
+def test_ctrl_c_saves(frames, tmp_path):
+    config, folder = frames
+    config = dataclasses.replace(config, training=dataclasses.replace(
+        config.training, checkpoint_s=1e9))
+    task = _new_task(config, folder)
+    collate = task.collate
+
+    def pressed(samples):
+        signal.raise_signal(signal.SIGINT)
+        return collate(samples)
+
+    task.collate = pressed
+    with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
+        train(task, config, tmp_path, resume=False)
+    assert load_checkpoint(tmp_path / 'checkpoint.pt', config_key(config))['step'] == 1
 
 
 def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(frames, tmp_path):

@@ -1,0 +1,48 @@
+"""Shared: the reference configuration, small pictures, renderers."""
+
+from pathlib import Path
+
+import pytest
+
+from sim_trainer.configuration.schema import load_config
+from sim_trainer.rendering.base import RendererUnavailableError
+from sim_trainer.rendering.bullet import BulletRenderer
+from sim_trainer.rendering.opengl import OpenGLRenderer
+from sim_trainer.rendering.patterns import make_patterns
+from sim_trainer.scene.generator import SceneGenerator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='session')
+def reference_path():
+    """The scene YAML of the reference scene."""
+    return ROOT / 'config' / 'tabletop.yaml'
+
+
+@pytest.fixture(scope='session')
+def config(reference_path):
+    """The reference scene with a small window."""
+    return load_config(reference_path, ['frames.window_width_px=192',
+                                        'frames.window_height_px=160', 'frames.count=4'])
+
+
+@pytest.fixture(scope='session')
+def generator(config):
+    """A generator of its scenes."""
+    made = SceneGenerator(config)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='session', params=[OpenGLRenderer, BulletRenderer], ids=lambda r: r.name)
+def renderer(request, generator):
+    """Each renderer, with every mesh."""
+    try:
+        made = request.param(make_patterns(1))
+    except RendererUnavailableError as error:
+        pytest.skip(str(error))
+    for name, mesh in generator.draw_meshes().items():
+        made.add_mesh(name, mesh)
+    yield made
+    made.close()

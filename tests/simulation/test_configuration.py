@@ -1,0 +1,153 @@
+"""The scene YAML: what it holds, and one clear line for everything that is wrong with it."""
+
+import time
+
+import pytest
+
+from sim_trainer import cli
+from sim_trainer.configuration.schema import load_config
+from sim_trainer.errors import ConfigurationError
+
+
+def test_the_reference_scene(reference_path):
+    config = load_config(reference_path)
+    camera = config.camera
+    assert (camera.width_px, camera.height_px) == (640, 480)
+    assert (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px) == (615, 615, 319.5, 239.5)
+    assert camera.position_m == (1.10, 0, 0.65) and camera.look_at_m == (0.5, 0, 0)
+    workspace = config.workspace
+    assert (workspace.x_m.low, workspace.x_m.high) == (0.30, 0.70)
+    assert (workspace.y_m.low, workspace.y_m.high) == (-0.28, 0.28)
+    assert [entry.name for entry in config.objects] == [
+        'cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
+        'tetrahedron', 'triangular_prism']
+
+
+def _refused(path, *overrides):
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(path, list(overrides))
+    text = str(caught.value)
+    assert '\n' not in text
+    return text
+
+
+@pytest.mark.parametrize('override, message', [
+    ('camra.fx_px=1', "camra: unknown key; did you mean 'camera'?"),
+    ('training.stepz=1', "training.stepz: unknown key; did you mean 'steps'?"),
+    ('zzz=1', 'zzz: unknown key; expected one of name, camera'),
+    ('seed=1.5', 'seed: got 1.5; expected a whole number'),
+    ('seed=-1', 'seed: -1; expected 0 or more'),
+    ('seed=true', 'seed: got True; expected a whole number'),
+    ('camera.fx_px="615"', "camera.fx_px: got '615'; expected a number (no unit, no quotes)"),
+    ('training.learning_rate=1e-4', 'expected a number (write 1.0e-4, not 1e-4)'),
+    ('camera.fx_px=.nan', 'camera.fx_px: got nan; expected a finite number'),
+    ('camera.fx_px=-615', 'camera: focal lengths -615, 615 px; expected positive numbers'),
+    ('camera.width_px=100000', 'camera: size 100000x480 px; expected 16...8192'),
+    ('camera.position_m=[1100, 0, 650]', 'give metres, not millimetres'),
+    ('camera.position_m=[1.1, 0, -0.65]', 'the camera must stand above the table top'),
+    ('camera.position_m=[1.1, 0]', 'camera.position_m: got 2 values; expected 3'),
+    ('camera.position_m=1.1', 'camera.position_m: got 1.1; expected a list'),
+    ('camera=5', 'camera: got 5; expected a mapping with the keys width_px'),
+    ('workspace.x_m=[0.7, 0.3]', 'workspace.x_m: low 0.7 is above high 0.3; swap them'),
+    ('workspace.x_m=[300, 700]', 'metres, not millimetres'),
+    ('workspace.x_m=[0.3]', 'workspace.x_m: got [0.3]; expected [low, high]'),
+    ('objects=[]', 'objects: the list is empty'),
+    ('objects.1.name=cone', "objects: the name 'cone' stands twice"),
+    ('objects.1.name=my cube', 'a name has letters, digits and underscores'),
+    ('objects.1.shape=sphere', "unknown shape 'sphere'; expected one of cone, box"),
+    ('objects.1.size_m=[0.05, -0.05, 0.05]', 'size_m = -0.05 m; expected 0.002...2 m'),
+    ('objects.1.size_m=[50, 50, 50]', 'size_m = 50 m; expected 0.002...2 m (metres, positive; '),
+    ('objects.1.size_m=null', "object 'cube': shape box needs size_m"),
+    ('objects.1.radius_m=0.1', 'shape box takes size_m, not radius_m'),
+    ('objects.3.sides=2', 'sides = 2; expected 3...64'),
+    ('randomization.tumbled_probability=1.2', 'randomization.tumbled_probability: 1.2; expected'),
+    ('randomization.light_count=[0, 2]', 'counts start at 0, lights at 1'),
+    ('randomization.light_count=[1, 9]', 'the renderer has at most 6 lights'),
+    ('frames.count=0', 'frames.count: 0; expected 1...10,000,000'),
+    ('frames.window_width_px=32', 'frames: the window is smaller than 64 px'),
+    ('frames.scale=0', 'frames.scale: 0; expected 0.05...4'),
+    ('training.model=vgg', "training.model: 'vgg'; expected keypoints or tobin2017"),
+    ('training.model=tobin2017', 'training.object_name: None; tobin2017 localizes one object'),
+    ('training.steps=0', 'training: steps and batch_size start at 1'),
+    ('training.learning_rate=2', 'training.learning_rate: 2; expected a number between'),
+    ('training.compile=1', 'training.compile: got 1; expected true or false')])
+def test_a_wrong_value_is_one_line(reference_path, override, message):
+    text = _refused(reference_path, override)
+    assert text.startswith(f'{reference_path}: ')
+    assert message in text
+
+
+@pytest.mark.parametrize('override, message', [
+    ('seed', '--set seed: expected KEY.PATH=VALUE'),
+    ('=3', '--set =3: expected KEY.PATH=VALUE'),
+    ('seed.x=3', "--set seed.x=3: 'x' is not inside a mapping"),
+    ('objects.99.name=x', "'99' is not inside a mapping"),
+    ('seed=[1', "--set seed=[1: '[1' is not a YAML value")])
+def test_a_wrong_override_is_one_line(reference_path, override, message):
+    assert message in _refused(reference_path, override)
+
+
+def test_a_missing_key(tmp_path):
+    path = tmp_path / 'scene.yaml'
+    path.write_text('name: x\n')
+    assert 'camera: missing; this key is required' in _refused(path)
+
+
+def test_files_that_are_no_scene(tmp_path):
+    assert 'there is no such file; give the path of a scene YAML' in _refused(tmp_path / 'no')
+    path = tmp_path / 'scene.yaml'
+    for content, message in ((b'a: [1', 'not valid YAML'), (b'- 1', 'holds a list; expected'),
+                             (b'\xff\xfe\x00x', 'not valid YAML'), (b'', 'holds a NoneType'),
+                             (b'a: 1\na: 2', "line 2: key 'a' stands twice (first in line 1)"),
+                             (b'#' * (2 << 20), 'bytes; a scene YAML has at most')):
+        path.write_bytes(content)
+        assert message in _refused(path)
+
+
+def test_the_loader_runs_no_code(tmp_path):
+    proof = tmp_path / 'proof'
+    path = tmp_path / 'scene.yaml'
+    path.write_text(f'name: !!python/object/apply:pathlib.Path.touch [{proof}]\n')
+    assert 'not valid YAML' in _refused(path)
+    assert not proof.exists()
+
+
+def test_an_alias_bomb_does_no_harm(tmp_path, reference_path):
+    lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
+    for i in range(1, 30):
+        lines.append(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]')
+    path = tmp_path / 'bomb.yaml'
+    path.write_text('\n'.join(lines))
+    start = time.monotonic()
+    _refused(path)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['train', 'nothing.yaml', '--output', 'x'], 'nothing.yaml: there is no such file'),
+    (['preview', 'nothing.yaml', '--output', 'x.png'], 'nothing.yaml: there is no such file'),
+    (['evaluate', '--model', 'no.onnx', '--bop', 'nowhere', '--split', 'clean'],
+     'nowhere/test/clean: there is no such split')])
+def test_the_users_errors_end_with_exit_code_2(arguments, message, capsys):
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith('error: ') and message in err and err.count('\n') == 1
+
+
+def test_a_missing_dependency_is_its_install_command(monkeypatch, capsys, reference_path):
+    def absent(arguments, rest):
+        raise ModuleNotFoundError("No module named 'pybullet'", name='pybullet')
+
+    monkeypatch.setattr(cli, '_train', absent)
+    assert cli.main(['train', str(reference_path), '--output', 'x']) == 2
+    err = capsys.readouterr().err
+    assert "pybullet is not installed: pip install 'dr_perception[train]'" in err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, reference_path):
+    def bug(arguments, rest):
+        raise KeyError('bug')
+
+    monkeypatch.setattr(cli, '_train', bug)
+    with pytest.raises(KeyError, match='bug'):
+        cli.main(['train', str(reference_path), '--output', 'x'])

@@ -1,0 +1,184 @@
+"""Pictures show what the scene says, where the camera says."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
+                                           transform_points)
+from sim_trainer.dataset.labels import label_scene
+from sim_trainer.rendering import factory
+from sim_trainer.rendering.base import RendererUnavailableError
+from sim_trainer.rendering.patterns import FAMILIES, make_patterns
+from sim_trainer.scene.record import Body, Light, Material, SceneRecord
+
+
+def _plain(color, **changes):
+    values = dict(color_a=color, color_b=color, pattern=0, pattern_scale_m=0.1,
+                  pattern_angle_rad=0.0, pattern_offset=(0.0, 0.0), grain=0, grain_strength=0.0,
+                  roughness=0.9, metalness=0.0, specular=0.0)
+    return Material(**{**values, **changes})
+
+
+def _scene(bodies, camera, T_base_camera, lights=None):
+    lights = lights or (Light((0.5, 0.5, 2.0), (3.0, 3.0, 3.0), 0.005),)
+    return SceneRecord(tuple(bodies), lights, (0.3, 0.3, 0.3), (0.2, 0.2, 0.2), 0.3, 1.0, camera,
+                       T_base_camera)
+
+
+RED, GREEN, GREY = _plain((0.9, 0.1, 0.1)), _plain((0.1, 0.8, 0.1)), _plain((0.5, 0.5, 0.5))
+TABLE = Body('unit_box', make_transform(np.eye(3), [0.5, 0, -0.05]), (2.0, 2.0, 0.1), GREY)
+
+
+def _cube(x_m, y_m, material):
+    return Body('cube', make_transform(np.eye(3), [x_m, y_m, 0.025]), (1.0, 1.0, 1.0), material,
+                'cube')
+
+
+def test_golden_a_known_cube_at_its_known_pixels(renderer):
+    """A camera 1 m above the table, looking straight down, image x along base -y."""
+    R_base_camera = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1.0]])
+    camera = PinholeCamera(400.0, 400.0, 60.5, 39.5, 160, 120)      # off-centre
+    scene = _scene([TABLE, _cube(0.5, 0.0, RED)], camera,
+                   make_transform(R_base_camera, [0.5, -0.05, 1.0]))
+    ids = renderer.draw(scene).instance_ids
+    # The top face, 0.95 m away, spans y -0.025 ... 0.025 m: image x is -(y + 0.05) * 400 / 0.95.
+    columns = np.flatnonzero(ids.any(0))
+    rows = np.flatnonzero(ids.any(1))
+    left, right = 60.5 - 0.075 * 400 / 0.95, 60.5 - 0.025 * 400 / 1.0
+    assert abs(columns[0] - left) < 1 and abs(columns[-1] - right) < 1
+    top, bottom = 39.5 - 0.025 * 400 / 0.95, 39.5 + 0.025 * 400 / 0.95
+    assert abs(rows[0] - top) < 1 and abs(rows[-1] - bottom) < 1
+
+
+def test_not_mirrored_and_not_upside_down(renderer):
+    camera = PinholeCamera(200.0, 200.0, 79.5, 59.5, 160, 120)
+    T_base_camera = look_at([1.1, 0, 0.65], [0.5, 0, 0])
+    scene = _scene([TABLE, _cube(0.5, 0.15, RED), _cube(0.65, -0.15, GREEN)], camera,
+                   T_base_camera)
+    picture = renderer.draw(scene)
+    image = picture.image_rgb.astype(int)
+    red = np.argwhere(image[..., 0] - image[..., 1] > 60).mean(0)
+    green = np.argwhere(image[..., 1] - image[..., 0] > 60).mean(0)
+    # Looking back at the base, +y is on the image's right; what is nearer is lower.
+    assert red[1] > green[1] + 20 and red[0] < green[0] - 5
+    assert abs(np.argwhere(picture.instance_ids == 1).mean(0) - red).max() < 2
+
+
+def test_projected_hulls_are_the_drawn_silhouettes(renderer, generator):
+    worst = []
+    for index in range(12):
+        scene = generator.scene(index)
+        alone = [dataclasses.replace(scene, bodies=(body,)) for body in scene.instances]
+        models = {model.name: model for model in generator.catalogue}
+        for single in alone:
+            ids = renderer.draw(single).instance_ids
+            if not ids[2:-2, 2:-2].any() or ids[[0, -1]].any() or ids[:, [0, -1]].any():
+                continue
+            body = single.bodies[0]
+            T = invert_transform(scene.T_base_camera) @ body.T_base_body
+            pixels = scene.camera.project(transform_points(
+                T, models[body.object_name].vertices_m))
+            # Supersampled truth: a pixel is inside when its centre is.
+            hull = np.round((cv2.convexHull(pixels.astype(np.float32)) + 0.5) * 8 * 16)
+            mask = np.zeros((ids.shape[0] * 8, ids.shape[1] * 8), np.uint8)
+            cv2.fillConvexPoly(mask, hull.astype(np.int32), 1, shift=4)
+            truth = mask[4::8, 4::8]
+            edge = cv2.morphologyEx(truth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+            wrong = (truth != (ids > 0)).sum()
+            worst.append(wrong / max(edge.sum() / 2, 1))
+    assert len(worst) >= 6
+    # A shift by d pixels would turn about d / 2 of the outline's pixels wrong.
+    assert max(worst) < 0.15, worst
+
+
+def test_both_renderers_show_the_same_instances(generator):
+    from sim_trainer.rendering.bullet import BulletRenderer
+    from sim_trainer.rendering.opengl import OpenGLRenderer
+    patterns = make_patterns(1)
+    try:
+        renderers = [OpenGLRenderer(patterns), BulletRenderer(patterns)]
+    except RendererUnavailableError as error:
+        pytest.skip(str(error))
+    for name, mesh in generator.draw_meshes().items():
+        for made in renderers:
+            made.add_mesh(name, mesh)
+    for index in (11, 12, 13):
+        a, b = (made.draw(generator.scene(index)).instance_ids for made in renderers)
+        assert (a == b).mean() > 0.995
+        assert np.array_equal(np.unique(a[2:-2, 2:-2]), np.unique(b[2:-2, 2:-2]))
+
+
+def test_the_same_scene_gives_the_same_bytes(renderer, generator):
+    scene = generator.scene(9)
+    first = renderer.draw(scene).image_rgb
+    renderer.draw(generator.scene(10))
+    assert np.array_equal(first, renderer.draw(scene).image_rgb)
+
+
+def test_textures_differ_from_draw_to_draw(renderer):
+    """A stale texture would leave the picture as it was."""
+    camera = PinholeCamera(200.0, 200.0, 79.5, 59.5, 160, 120)
+    T_base_camera = look_at([0.8, 0, 0.4], [0.5, 0, 0])
+    pictures = []
+    for pattern in (2, 3, 5, 8, 12):        # checker, stripes, blotches, bricks, scratches
+        material = _plain((0.1, 0.1, 0.1), color_b=(0.9, 0.9, 0.9), pattern=pattern)
+        table = dataclasses.replace(TABLE, material=material)
+        pictures.append(renderer.draw(_scene([table], camera, T_base_camera)).image_rgb)
+    for i, a in enumerate(pictures):
+        assert a.std() > 8
+        for b in pictures[:i]:
+            assert np.abs(a.astype(int) - b).mean() > 8
+
+
+def test_a_cube_throws_a_shadow(renderer):
+    camera = PinholeCamera(200.0, 200.0, 79.5, 59.5, 160, 120)
+    T_base_camera = look_at([0.7, 0, 0.7], [0.5, 0, 0])
+    lights = (Light((0.5, 1.5, 1.0), (4.0, 4.0, 4.0), 0.004),)     # from +y: shadow towards -y
+    scene = _scene([TABLE, _cube(0.5, 0.0, RED)], camera, T_base_camera, lights)
+    bare = _scene([TABLE], camera, T_base_camera, lights)
+    with_cube, without = (renderer.draw(each).image_rgb.astype(int).sum(-1)
+                          for each in (scene, bare))
+    points = transform_points(invert_transform(T_base_camera), np.array(
+        [[0.5, -0.04, 0.0], [0.5, 0.05, 0.0]]))
+    (u, v), (u_lit, v_lit) = np.round(camera.project(points)).astype(int)
+    assert with_cube[v, u] < 0.97 * without[v, u]
+    assert with_cube[v_lit, u_lit] > 0.98 * without[v_lit, u_lit]
+
+
+def test_visible_fraction(renderer, generator):
+    camera = PinholeCamera(400.0, 400.0, 79.5, 59.5, 160, 120)
+    T_base_camera = look_at([1.0, 0, 0.4], [0.5, 0, 0.025])
+    far = _cube(0.5, 0.0, RED)
+    whole = _scene([TABLE, far], camera, T_base_camera)
+    [label] = label_scene(whole, renderer.draw(whole).instance_ids, generator.catalogue)
+    assert 0.9 < label.visible_fraction <= 1
+    screen = Body('unit_box', make_transform(np.eye(3), [0.6, 0.1, 0.1]), (0.01, 0.2, 0.2), GREY)
+    half = _scene([TABLE, far, screen], camera, T_base_camera)
+    [label] = label_scene(half, renderer.draw(half).instance_ids, generator.catalogue)
+    assert 0.35 < label.visible_fraction < 0.6
+
+
+def test_a_missing_egl_falls_back_with_the_remedy(monkeypatch, config, generator, caplog):
+    def unavailable(patterns):
+        raise RendererUnavailableError('no OpenGL context through EGL (x); on Debian or Ubuntu: '
+                                       'apt-get install libegl1 libgl1-mesa-dri')
+
+    monkeypatch.setattr(factory, 'OpenGLRenderer', unavailable)
+    made = factory.make_renderer(config, generator)
+    assert made.name == 'bullet'
+    assert 'apt-get install libegl1 libgl1-mesa-dri' in caplog.text
+    assert 'Drawing with PyBullet instead' in caplog.text
+    made.close()
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_every_pattern_family_is_distinct_and_repeatable(family):
+    a = make_patterns(1, (family,), 3)
+    assert np.array_equal(a, make_patterns(1, (family,), 3))
+    assert a.dtype == np.uint8 and a.shape == (3, 128, 128)
+    if family not in ('flat', 'gradient'):
+        assert a[0].std() > 5 and not np.array_equal(a[0], a[1])
