@@ -94,11 +94,12 @@ class PosePipeline:
         """
         raw = self.detect(image_rgb, camera, T_base_camera)
         decoder = self.contract.decoder
-        # Whether something is there does not depend on how well its distance is known: the same
-        # weights choose what is published, with the plane and without.
-        presence = score(raw.features, decoder.score_weights)
+        standing = score(raw.features, decoder.score_weights)
         on_plane = raw.fit.on_plane
-        scores = np.where(on_plane, presence, score(raw.features, decoder.camera_score_weights))
+        scores = np.where(on_plane, standing, score(raw.features, decoder.camera_score_weights))
+        # What leaves a known plane has to be sure of it: things of another size do that, too.
+        # With no plane to leave, being there does not depend on how well the distance is known.
+        presence = standing if T_base_camera is None else scores
         scales = np.where(on_plane, decoder.covariance_scale, decoder.camera_covariance_scale)
         kept = [i for i in self._strongest(raw, presence)
                 if presence[i] >= decoder.score_threshold]

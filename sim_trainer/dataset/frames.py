@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ class FrameStore:
                      for i in range(row['count'])]
         return Frame(self.pictures[index], camera, row['T_base_camera'].copy(), instances)
 
+    def elapsed_s(self, more_s: float = 0.0) -> float:
+        """Seconds that drawing took over all runs; ``more_s`` is added and remembered."""
+        path = self.folder / 'elapsed_s.json'
+        total_s = (json.loads(path.read_text()) if path.is_file() else 0.0) + more_s
+        if more_s:
+            path.write_text(json.dumps(total_s))
+        return total_s
+
     def missing(self) -> np.ndarray:
         """Indices that are not drawn yet."""
         return np.flatnonzero(self.labels['done'] == 0)
@@ -146,6 +155,7 @@ def draw_frames(config: SceneConfig, folder: Path) -> FrameStore:
     saved = os.environ.get('LP_NUM_THREADS')
     if workers > 1:
         os.environ['LP_NUM_THREADS'] = '1'
+    started_at = time.monotonic()
     try:
         for process in processes:
             process.start()
@@ -161,6 +171,7 @@ def draw_frames(config: SceneConfig, folder: Path) -> FrameStore:
                         'on from there')
             bar.update(counter.value - bar.n)
     finally:
+        store.elapsed_s(time.monotonic() - started_at)
         for process in processes:
             if process.pid is not None:
                 process.terminate()

@@ -51,8 +51,8 @@ def config_key(config: SceneConfig) -> str:
                           ).hexdigest()[:16]
 
 
-def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> nn.Module:
-    """Train and return the averaged network.
+def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[nn.Module, float]:
+    """Train; the averaged network, and the seconds of this run and those it resumed.
 
     Args:
         task: network, samples and loss.
@@ -71,21 +71,21 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> nn.Mod
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay),
                                   lr=settings.learning_rate)
-    step = 0
+    step, elapsed_s, started_at = 0, 0.0, time.monotonic()
     path = folder / 'checkpoint.pt'
     if resume and path.is_file():
         state = load_checkpoint(path, config_key(config))
         network.load_state_dict(state['network'])
         averaged.load_state_dict(state['averaged'])
         optimizer.load_state_dict(state['optimizer'])
-        step = state['step']
+        step, elapsed_s = state['step'], state['elapsed_s']
         logger.info('resuming at step %d of %d', step, settings.steps)
 
     def save() -> None:
         save_checkpoint(path, {
             'config_key': config_key(config), 'network': network.state_dict(),
             'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
-            'step': step})
+            'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
 
     forward = _compiled(network) if settings.compile else network
     saved_at = time.monotonic()
@@ -130,7 +130,7 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> nn.Mod
                 save()
                 saved_at = time.monotonic()
     save()
-    return averaged.eval()
+    return averaged.eval(), elapsed_s + time.monotonic() - started_at
 
 
 def learning_rate(peak: float, step: int, steps: int) -> float:

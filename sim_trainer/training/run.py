@@ -49,14 +49,11 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path:
     metrics.json, curves.png, predictions.png.
     """
     _prepare_folder(config, folder, resume)
-    started = time.time()
     catalogue = build_catalogue(config.objects)
     store = draw_frames(config, folder / 'frames')
-    drawn = time.time()
     torch.manual_seed(config.seed)
     task = make_task(config, store, catalogue)
-    network = train(task, config, folder, resume)
-    trained = time.time()
+    network, training_s = train(task, config, folder, resume)
     model_path = folder / 'model.onnx'
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import finish_tobin2017
@@ -64,7 +61,7 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path:
     contract = _contract(config, catalogue)
     export_model(network, contract, model_path)
     contract, figures = _calibrate_and_measure(config, contract, model_path, folder)
-    seconds = {'drawing_s': round(drawn - started, 1), 'training_s': round(trained - drawn, 1)}
+    seconds = {'drawing_s': round(store.elapsed_s(), 1), 'training_s': round(training_s, 1)}
     contract = dataclasses.replace(
         contract, metrics={'held_out_simulation': figures['overall']},
         provenance={**contract.provenance, **seconds})

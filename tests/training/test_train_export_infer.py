@@ -49,7 +49,7 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
     config, folder = frames
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'broken').mkdir()
-    whole = train(_new_task(config, folder), config, tmp_path / 'whole', resume=False)
+    whole, _ = train(_new_task(config, folder), config, tmp_path / 'whole', resume=False)
 
     broken = _new_task(config, folder)
     collate = broken.collate
@@ -65,8 +65,9 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
         train(broken, config, tmp_path / 'broken', resume=False)
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', config_key(config))
     assert state['step'] == 3
-    resumed = train(_new_task(config, folder), config, tmp_path / 'broken', resume=True)
+    resumed, seconds = train(_new_task(config, folder), config, tmp_path / 'broken', resume=True)
     assert torch.equal(_weights(resumed), _weights(whole))
+    assert seconds > state['elapsed_s'] > 0
 
 
 def test_ctrl_c_saves(frames, tmp_path):
