@@ -233,8 +233,6 @@ class TrainingConfig:
     batch_size: int = 16
     learning_rate: float = 0.002
     weight_decay: float = 0.02
-    #: stop earlier, with the schedule run down, when this many minutes have passed; 0: never
-    minutes: float = 0.0
     #: seconds between checkpoints
     checkpoint_s: float = 120.0
     #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
