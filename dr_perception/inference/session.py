@@ -62,6 +62,9 @@ class OnnxNetwork:
             raise ContractError(
                 f'{self.path}: the graph takes {inputs}; the contract wants one input '
                 f'{INPUT_NAME!r}, tensor(uint8) of shape (N, H, W, 3)')
+        if any(isinstance(size, int) for size in shape[1:3]):
+            raise ContractError(f'{self.path}: the graph takes pictures of {shape[2]}x{shape[1]} '
+                                'alone; the contract wants any height and width')
         outputs = {o.name: o.shape for o in self._session.get_outputs()}
         for name, channels in self.contract.output_channels().items():
             got = outputs.get(name)

@@ -255,3 +255,14 @@ def test_metadata_that_is_no_text(good, tmp_path):
     assert _refused(ModelFileError, path).startswith(f'{path}: its metadata is not UTF-8 text (')
     with pytest.raises(ModelFileError, match='its metadata is not UTF-8 text'):
         _metadata_of(path)
+
+
+def test_a_graph_for_one_picture_size_alone(good, tmp_path):
+    def bake(model):
+        for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim[1:3], (96, 64)):
+            dimension.ClearField('dim_param')
+            dimension.dim_value = size
+    path = _changed(good, tmp_path, bake)
+    assert _refused(ContractError, path) == (
+        f'{path}: the graph takes pictures of 64x96 alone; the contract wants any height and '
+        'width')

@@ -8,9 +8,9 @@ import pytest
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
-                                           transform_points)
-from sim_trainer.dataset.labels import label_scene
-from sim_trainer.rendering import factory
+                                           rotation_about, transform_points)
+from sim_trainer.dataset.labels import label_scene, silhouette_area_px
+from sim_trainer.rendering import bullet, factory
 from sim_trainer.rendering.base import RendererUnavailableError
 from sim_trainer.rendering.patterns import FAMILIES, make_patterns
 from sim_trainer.scene.record import Body, Light, Material, SceneRecord
@@ -160,6 +160,56 @@ def test_visible_fraction(renderer, generator):
     half = _scene([TABLE, far, screen], camera, T_base_camera)
     [label] = label_scene(half, renderer.draw(half).instance_ids, generator.catalogue)
     assert 0.35 < label.visible_fraction < 0.6
+
+
+def test_a_wholly_visible_object_is_nearly_all_seen(renderer, generator):
+    """The silhouette counts pixel centres, as the renderers do, not every pixel it touches."""
+    fractions = []
+    camera = PinholeCamera(300.3, 300.7, 78.6, 60.2, 160, 120)
+    T_base_camera = look_at([0.93, 0.21, 0.41], [0.5, 0, 0.02])
+    for i, model in enumerate(generator.catalogue):
+        pose = make_transform(rotation_about('z', 0.4 * i), [0.5, 0, 0.04])
+        scene = _scene([Body(model.name, pose, (1.0, 1.0, 1.0), RED, model.name)], camera,
+                       T_base_camera)
+        ids = renderer.draw(scene).instance_ids
+        [label] = label_scene(scene, ids, generator.catalogue)
+        fractions.append(label.visible_fraction)
+        area = silhouette_area_px(model, label.T_camera_object, camera)
+        assert area == pytest.approx((ids == 1).sum(), rel=0.02)
+    assert min(fractions) >= 0.98
+
+
+def test_a_picture_does_not_depend_on_what_was_drawn_before(renderer, generator, monkeypatch):
+    monkeypatch.setattr(bullet, 'SCENES_PER_CLIENT', 2)     # so that clients are renewed here
+    first = [renderer.draw(generator.scene(index)) for index in (20, 21, 22)]
+    again = [renderer.draw(generator.scene(index)) for index in (22, 20, 21)]
+    for before, after in zip(first, again[1:] + again[:1]):
+        assert np.array_equal(before.image_rgb, after.image_rgb)
+        assert np.array_equal(before.instance_ids, after.instance_ids)
+
+
+def test_a_distorted_camera_is_refused(renderer):
+    camera = PinholeCamera(200.0, 200.0, 79.5, 59.5, 160, 120, 'plumb_bob', (0.1, 0, 0, 0))
+    with pytest.raises(ValueError, match='draws pinhole cameras without distortion'):
+        renderer.draw(_scene([TABLE], camera, look_at([1, 0, 1], [0.5, 0, 0])))
+
+
+@pytest.mark.parametrize('window', [(0, 0, 160, 120), (37, 21, 64, 80), (-20, 50, 100, 50)])
+def test_tinyrenderers_matrices_project_as_the_camera_does(window):
+    camera = PinholeCamera(200.0, 190.0, 77.3, 61.8, 160, 120).cropped(*window)
+    T_base_camera = look_at([1.0, 0.2, 0.6], [0.5, 0, 0])
+    origin = np.array([0.4, 0.1, 0.2])
+    points = np.random.default_rng(0).uniform([0.3, -0.3, 0], [0.7, 0.3, 0.2], (50, 3))
+    view, projection = (np.reshape(m, (4, 4)).T for m in (
+        bullet.view_matrix(T_base_camera, origin), bullet.projection_matrix(camera, 0.01)))
+    units = (points - origin) * bullet.UNITS_PER_M
+    clip = np.hstack([units, np.ones((50, 1))]) @ (projection @ view).T
+    ndc = clip[:, :2] / clip[:, 3:]
+    size = np.array([camera.width_px, camera.height_px])
+    pixels = (ndc + 1) / 2 * size
+    pixels[:, 1] = camera.height_px - 1 - pixels[:, 1]
+    expected = camera.project(transform_points(invert_transform(T_base_camera), points))
+    assert np.abs(pixels - expected).max() < 1e-9
 
 
 def test_a_missing_egl_falls_back_with_the_remedy(monkeypatch, config, generator, caplog):
