@@ -12,8 +12,12 @@ from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import invert_transform, transform_points
 from sim_trainer.scene.record import SceneRecord
 
-#: Silhouettes are filled with this many fractional bits (cv2.fillPoly's shift).
+#: Silhouettes are filled with this many fractional bits (cv2.fillConvexPoly's shift).
 _SHIFT = 4
+#: Subpixels a pixel: cv2.fillConvexPoly also fills what the outline touches, so at the pixels' own
+#: size a silhouette comes out half a pixel too wide all round.
+_SUBPIXELS = 4
+_MAX_SIDE_PX = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +57,11 @@ def silhouette_area_px(model: ObjectModel, T_camera_object: np.ndarray, camera: 
         return 0
     low = np.floor(pixels.min(0)) - 1
     size = np.ceil(pixels.max(0) - low).astype(int) + 2
-    if size.max() > 4096:
+    if size.max() > 2 * _MAX_SIDE_PX:
         return 0
-    mask = np.zeros((size[1], size[0]), np.uint8)
-    fixed = np.round((pixels - low) * 2 ** _SHIFT).astype(np.int32)
+    fine = int(np.clip(_MAX_SIDE_PX // size.max(), 1, _SUBPIXELS))
+    mask = np.zeros(size[::-1] * fine, np.uint8)
+    fixed = np.round((pixels - low) * (fine * 2 ** _SHIFT)).astype(np.int32)
     for face in model.faces:
         cv2.fillConvexPoly(mask, fixed[face], 1, shift=_SHIFT)
-    return int(mask.sum())
+    return int(np.count_nonzero(mask[::fine, ::fine]))

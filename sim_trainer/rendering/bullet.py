@@ -1,14 +1,13 @@
 """Renderer on PyBullet's CPU TinyRenderer, for machines without EGL: one light, hard shadows.
 
 TinyRenderer shades 8-bit colours without gamma, so it does not draw the picture itself here. Its
-red channel carries the pattern and its green channel the light, per sample; the colours are mixed
+red channel carries the pattern and its green channel the light, per pixel; the colours are mixed
 from them in linear light with the exposure and tone curve of the OpenGL renderer.
-
-Samples lie on a grid of half pixels, every second one exactly at a pixel's centre: ids come from
-those, colours from a tent filter over all (TinyRenderer itself does not antialias).
 
 What it leaves out of a ``SceneRecord``: lights beyond the first (which shines for all of them),
 grain, reflections and soft shadows; meshes of many vertices are drawn without their pattern.
+There is no antialiasing: four samples a pixel cost four times the time of one (measured), and
+one is already slower than the OpenGL renderer.
 Source: bullet3 examples/TinyRenderer/{TinyRenderer,our_gl}.cpp for its conventions.
 """
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import (invert_transform, make_transform,
-                                           quat_xyzw_from_rotation)
+                                           quat_xyzw_from_rotation, transform_points)
 from sim_trainer.physics.quiet import import_pybullet
 from sim_trainer.rendering.base import Picture
 from sim_trainer.rendering.meshes import DrawMesh
@@ -30,11 +29,10 @@ from sim_trainer.scene.record import Body, Light, SceneRecord
 
 #: PyBullet leaks memory on repeated loads; the client is opened anew after so many scenes.
 SCENES_PER_CLIENT = 100
-#: Samples a pixel along each axis: 2 or 1. 2 costs about three times the drawing of 1.
-SUPERSAMPLING = 2
-#: PyBullet's units a metre. The shadow test forgives 0.05 units less the near plane: 3 mm here.
-UNITS_PER_M = 10.0
-NEAR_UNITS, FAR_UNITS = 0.02, 120.0
+#: TinyRenderer's shadow test forgives SHADOW_BIAS_UNITS less the near plane's distance.
+UNITS_PER_M = 4.0
+SHADOW_BIAS_UNITS = 0.05
+FAR_M = 12.0
 #: Meshes of more vertices keep one shape without a pattern: lists of floats are slow to pass.
 PATTERN_VERTICES = 2500
 #: Green = AMBIENT + DIFFUSE * shadow * cosine, shadow 0.8 or 1.
@@ -81,21 +79,23 @@ class BulletRenderer:
 
     def draw(self, scene: SceneRecord) -> Picture:
         """See ``Renderer.draw``."""
-        if scene.camera.distortion_model != 'none':
+        camera = scene.camera
+        if camera.distortion_model != 'none':
             raise ValueError('the PyBullet renderer draws pinhole cameras without distortion')
         self._scenes += 1
         if self._scenes % SCENES_PER_CLIENT == 0:
             self._p.disconnect(self._client)
             self._open()
-        camera = _sample_camera(scene.camera)
         direction, distance_m, origin_m = _shadow_view(scene, camera)
+        near_m = _near_plane_m(camera, direction, distance_m)
         # Near things usually stand last in a record: drawn first, they spare what is behind them.
-        bodies = scene.bodies[::-1]
-        handles = [self._add(body, origin_m) for body in bodies]
+        shown = [i for i, body in enumerate(scene.bodies)
+                 if _may_be_seen(body, self._meshes[body.mesh], scene)][::-1]
+        handles = [self._add(scene.bodies[i], origin_m) for i in shown]
         try:
             _, _, rgba, _, mask = self._p.getCameraImage(
                 camera.width_px, camera.height_px,
-                view_matrix(scene.T_base_camera, origin_m), projection_matrix(camera),
+                view_matrix(scene.T_base_camera, origin_m), projection_matrix(camera, near_m),
                 lightDirection=direction.tolist(), lightColor=[1, 1, 1],
                 lightDistance=distance_m * UNITS_PER_M, shadow=1, lightAmbientCoeff=AMBIENT,
                 lightDiffuseCoeff=DIFFUSE, lightSpecularCoeff=0.0,
@@ -103,17 +103,16 @@ class BulletRenderer:
         finally:
             for handle in handles[::-1]:
                 self._p.removeBody(handle, physicsClientId=self._client)
-        shape = (camera.height_px, camera.width_px)
-        rgba = np.reshape(np.asarray(rgba, np.uint8), (*shape, 4))
+        size = (camera.height_px, camera.width_px)
+        rgba = np.reshape(np.asarray(rgba, np.uint8), (*size, 4))
         # 0 is the background (mask -1), i the i-th of the scene's bodies.
         order = np.zeros(max(handles, default=0) + 2, np.uint8)
-        order[np.array(handles, int) + 1] = np.arange(len(bodies), 0, -1)
-        body_ids = order[np.reshape(np.asarray(mask, np.int32), shape) + 1]
+        order[np.array(handles, int) + 1] = np.array(shown, int) + 1
+        body_ids = order[np.reshape(np.asarray(mask, np.int32), size) + 1]
         instances = np.cumsum([bool(body.object_name) for body in scene.bodies])
         table = np.array([0, *(number if body.object_name else 0
                                for body, number in zip(scene.bodies, instances))], np.uint8)
-        return Picture(self._develop(scene, rgba, body_ids),
-                       table[body_ids[::SUPERSAMPLING, ::SUPERSAMPLING]])
+        return Picture(self._develop(scene, rgba, body_ids), table[body_ids])
 
     def close(self) -> None:
         """See ``Renderer.close``."""
@@ -179,9 +178,6 @@ class BulletRenderer:
         albedo = np.take(colors_a, body_ids, 0)
         albedo += blend * np.take(colors_b - colors_a, body_ids, 0)
         radiance = albedo * (ambient + direct * lamp)
-        if SUPERSAMPLING == 2:
-            tent = np.array([0.25, 0.5, 0.25], np.float32)
-            radiance = cv2.sepFilter2D(radiance, -1, tent, tent)[::2, ::2]
         level = np.minimum(radiance, _TONE_MAX) * ((len(_TONE_TABLE) - 1) / _TONE_MAX)
         return _TONE_TABLE[level.astype(np.uint16)]
 
@@ -201,14 +197,22 @@ def _is_patterned(body: Body, mesh: DrawMesh) -> bool:
             and len(mesh.positions) <= PATTERN_VERTICES)
 
 
-def _sample_camera(camera: PinholeCamera) -> PinholeCamera:
-    """The camera of the samples: sample ``SUPERSAMPLING * i`` is the centre of pixel i."""
-    n = SUPERSAMPLING
-    return PinholeCamera(camera.fx_px * n, camera.fy_px * n, camera.cx_px * n, camera.cy_px * n,
-                         camera.width_px * n, camera.height_px * n)
+def _may_be_seen(body: Body, mesh: DrawMesh, scene: SceneRecord) -> bool:
+    """Whether the corners of a body's box are not all beyond one side of the picture.
+
+    What is beyond is left out: walls cost as much time as everything else. Its shadow goes too.
+    """
+    low, high = mesh.positions.min(0), mesh.positions.max(0)
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1])
+                        for z in (low[2], high[2])]) * np.asarray(body.scale)
+    T_camera_body = invert_transform(scene.T_base_camera) @ body.T_base_body
+    points = transform_points(T_camera_body, corners)
+    camera, (u, v, z) = scene.camera, (points @ scene.camera.K.T).T
+    beyond = (z <= 0, u < -z, u > camera.width_px * z, v < -z, v > camera.height_px * z)
+    return not any(side.all() for side in beyond)
 
 
-def projection_matrix(camera: PinholeCamera) -> list[float]:
+def projection_matrix(camera: PinholeCamera, near_m: float) -> list[float]:
     """TinyRenderer's projection: 16 floats, column-major, OpenGL's axes (x right, y up, -z ahead).
 
     Convention: TinyRenderer samples at whole window coordinates (OpenGL at i + 0.5), and turns
@@ -216,11 +220,11 @@ def projection_matrix(camera: PinholeCamera) -> list[float]:
     y = H - 1 - v.
     """
     w, h = camera.width_px, camera.height_px
-    depth = FAR_UNITS - NEAR_UNITS
+    near, far = near_m * UNITS_PER_M, FAR_M * UNITS_PER_M
     matrix = np.array([
         [2 * camera.fx_px / w, 0, 1 - 2 * camera.cx_px / w, 0],
         [0, 2 * camera.fy_px / h, 2 * (camera.cy_px + 1) / h - 1, 0],
-        [0, 0, -(FAR_UNITS + NEAR_UNITS) / depth, -2 * FAR_UNITS * NEAR_UNITS / depth],
+        [0, 0, -(far + near) / (far - near), -2 * far * near / (far - near)],
         [0, 0, -1, 0]])
     return matrix.T.ravel().tolist()
 
@@ -257,14 +261,22 @@ def _shadow_view(scene: SceneRecord, camera: PinholeCamera
     centre = np.array(SHADOW_CENTRE_M)
     offset = np.array(_first_light(scene).position_m) - centre
     direction = offset / np.linalg.norm(offset)
-    half_view = min(camera.width_px / camera.fx_px, camera.height_px / camera.fy_px) / 2
-    distance_m = max(float(np.linalg.norm(offset)), SHADOW_REACH_M / half_view)
-    side = np.cross(-direction, [0.0, 0.0, 1.0])
+    view = min(camera.width_px / camera.fx_px, camera.height_px / camera.fy_px)
+    distance_m = max(float(np.linalg.norm(offset)), 2 * SHADOW_REACH_M / view)
+    side = np.cross(-direction, [0, 0, 1])
     side /= max(np.linalg.norm(side), 1e-9)
     down = np.cross(-direction, side)
     shift = (side * (camera.width_px / 2 - camera.cx_px) / camera.fx_px
              + down * (camera.height_px / 2 - camera.cy_px) / camera.fy_px)
     return direction, distance_m, centre - shift * distance_m
+
+
+def _near_plane_m(camera: PinholeCamera, direction: np.ndarray, distance_m: float) -> float:
+    """The near plane whose shadow test forgives how much the table falls within a shadow texel."""
+    texel_m = distance_m / min(camera.fx_px, camera.fy_px)
+    slope = np.sqrt(1 - min(direction[2] ** 2, 1.0)) / max(direction[2], 0.2)
+    bias_m = np.clip(1.5 * texel_m * slope, 0.002, 0.012)
+    return float(SHADOW_BIAS_UNITS / UNITS_PER_M - bias_m)
 
 
 def _first_light(scene: SceneRecord) -> Light:
@@ -284,6 +296,5 @@ def _light_levels(scene: SceneRecord) -> tuple[np.ndarray, np.ndarray]:
         table += np.array(light.color) * max(offset[2], 0.0) / distance ** 3
     first = np.array(_first_light(scene).position_m) - centre
     sine = max(first[2] / np.linalg.norm(first), 0.2)
-    ambient = (np.array(scene.sky_color) * 0.75 + np.array(scene.ground_color) * 0.25)
-    return ((scene.exposure * ambient).astype(np.float32),
-            (scene.exposure * table / sine).astype(np.float32))
+    ambient = np.array(scene.sky_color) * 0.75 + np.array(scene.ground_color) * 0.25
+    return tuple((scene.exposure * part).astype(np.float32) for part in (ambient, table / sine))
