@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import reprlib
+import sys
 import types
 import typing
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,11 @@ from sim_trainer.errors import ConfigurationError
 T = TypeVar('T')
 #: A scene file is a few kilobytes; anything larger is a mistake or an attack on the parser.
 MAX_FILE_BYTES = 1 << 20
+_MAX_TEXT = 100
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = _MAX_TEXT
+_repr.maxlevel = 2
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -26,11 +33,14 @@ class _StrictLoader(yaml.SafeLoader):
 def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
+        if not isinstance(key, Hashable):
+            raise ConfigurationError(f'line {line}: key {shorten(key)} is not text; did you '
+                                     'forget quotes or a comma?')
         if key in seen:
             raise ConfigurationError(
-                f'line {line}: key {key!r} stands twice (first in line {seen[key]}); '
+                f'line {line}: key {shorten(key)} stands twice (first in line {seen[key]}); '
                 'remove one of them')
         seen[key] = line
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
@@ -52,22 +62,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f'{path}: {path.stat().st_size} bytes; a scene YAML has at most '
                                  f'{MAX_FILE_BYTES}')
     try:
-        data = yaml.load(path.read_text(encoding='utf-8'), Loader=_StrictLoader)  # safe subclass
+        data = _parse(path.read_text(encoding='utf-8'))
     except ConfigurationError as error:
-        raise ConfigurationError(f'{path}: {error}') from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        text = ' '.join(str(error).split())
-        raise ConfigurationError(f'{path}: not valid YAML: {text}') from error
+        raise ConfigurationError(f'{path}: {error}') from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f'{path}: not valid YAML: {error}') from error
     if not isinstance(data, dict):
         raise ConfigurationError(f'{path}: holds a {type(data).__name__}; expected a mapping of '
                                  'keys to values')
     return data
 
 
+def _parse(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # a safe subclass: it runs no code
+    except ConfigurationError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: dates and numbers that Python refuses, such as 2026-13-45.
+        raise ConfigurationError(f'not valid YAML: {" ".join(str(error).split())}') from error
+
+
+def shorten(value: Any) -> str:
+    """``repr`` for error messages, of bounded length.
+
+    A kilobyte of nested YAML aliases is a value whose whole ``repr`` fills the memory.
+    """
+    return _repr.repr(value)
+
+
 def apply_overrides(data: dict[str, Any], overrides: list[str]) -> None:
     """Set dotted keys in place, as ``--set training.steps=100`` does."""
     for item in overrides:
         key, separator, text = item.partition('=')
+        item = item if len(item) <= _MAX_TEXT else item[:_MAX_TEXT] + '...'
         if not separator or not key:
             raise ConfigurationError(f'--set {item}: expected KEY.PATH=VALUE')
         target: Any = data
@@ -80,9 +108,10 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> None:
             else:
                 raise ConfigurationError(f'--set {item}: {part!r} is not inside a mapping')
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f'--set {item}: {text!r} is not a YAML value') from error
+            value = _parse(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f'--set {item}: {shorten(text)} is not a YAML value '
+                                     f'({error})') from error
         if isinstance(target, list) and last.isdigit() and int(last) < len(target):
             target[int(last)] = value
         elif isinstance(target, dict):
@@ -98,8 +127,8 @@ def build(cls: type[T], data: Any, path: str = '') -> T:
         ConfigurationError: names the dotted path, what it got and what it takes.
     """
     if not isinstance(data, dict):
-        raise ConfigurationError(f'{path or "the file"}: got {data!r}; expected a mapping with '
-                                 f'the keys {", ".join(_names(cls))}')
+        raise ConfigurationError(f'{path or "the file"}: got {shorten(data)}; expected a mapping '
+                                 f'with the keys {", ".join(_names(cls))}')
     hints = typing.get_type_hints(cls)
     names = _names(cls)
     for key in data:
@@ -165,12 +194,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if hint is str and isinstance(value, str):
         return value
-    raise ConfigurationError(f'{where}: got {value!r}; expected {_describe(hint)}')
+    raise ConfigurationError(f'{where}: got {shorten(value)}; expected {_describe(hint)}')
 
 
 def _convert_tuple(args: tuple, value: Any, where: str) -> tuple:
     if not isinstance(value, (list, tuple)):
-        raise ConfigurationError(f'{where}: got {value!r}; expected a list')
+        raise ConfigurationError(f'{where}: got {shorten(value)}; expected a list')
     if len(args) == 2 and args[1] is Ellipsis:
         return tuple(_convert(args[0], v, f'{where}.{i}') for i, v in enumerate(value))
     if len(value) != len(args):
@@ -185,9 +214,9 @@ def to_float(value: Any, where: str) -> float:
         if isinstance(value, str):
             # YAML 1.1 reads 1e-4 as text; the dot makes it a number.
             hint = ' (write 1.0e-4, not 1e-4)' if 'e' in value.lower() else ' (no unit, no quotes)'
-        raise ConfigurationError(f'{where}: got {value!r}; expected a number{hint}')
-    if not math.isfinite(value):
-        raise ConfigurationError(f'{where}: got {value!r}; expected a finite number')
+        raise ConfigurationError(f'{where}: got {shorten(value)}; expected a number{hint}')
+    if not abs(value) <= sys.float_info.max:     # also false for NaN
+        raise ConfigurationError(f'{where}: got {shorten(value)}; expected a finite number')
     return float(value)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at
-from sim_trainer.configuration.loader import apply_overrides, build, read_yaml, to_float
+from sim_trainer.configuration.loader import (apply_overrides, build, read_yaml, shorten,
+                                              to_float)
 from sim_trainer.errors import ConfigurationError
 
 
@@ -30,7 +31,7 @@ class Range:
         """Parse ``[low, high]`` or a single number."""
         if isinstance(value, list):
             if len(value) != 2:
-                raise ConfigurationError(f'{where}: got {value!r}; expected [low, high]')
+                raise ConfigurationError(f'{where}: got {shorten(value)}; expected [low, high]')
             low, high = (to_float(v, where) for v in value)
         else:
             low = high = to_float(value, where)

@@ -1,5 +1,6 @@
 """The scene YAML: what it holds, and one clear line for everything that is wrong with it."""
 
+import dataclasses
 import time
 
 import pytest
@@ -121,6 +122,63 @@ def test_an_alias_bomb_does_no_harm(tmp_path, reference_path):
     start = time.monotonic()
     _refused(path)
     assert time.monotonic() - start < 5
+
+
+def test_an_alias_bomb_under_a_known_key_is_told_in_short(tmp_path):
+    lists = ['&a0 [x, x, x, x, x, x, x, x, x, x]']
+    lists += [f'&a{i} [{", ".join([f"*a{i - 1}"] * 10)}]' for i in range(1, 9)]
+    path = tmp_path / 'bomb.yaml'
+    for key in ('name', 'seed', 'objects', 'camera'):
+        path.write_text(f'{key}: [{", ".join(lists)}]\n')
+        start = time.monotonic()
+        assert len(_refused(path)) < 1000
+        assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize('content, message', [
+    ('? [a, b]\n: 1', "line 1: key ['a', 'b'] is not text"),
+    ('a: {{b: 1}: 2}', "line 1: key {'b': 1} is not text"),
+    ('name: 2026-13-45', 'not valid YAML: month must be in 1..12'),
+    (f'seed: {"9" * 5000}', 'not valid YAML: Exceeds the limit'),
+    ('name: ' + '[' * 5000, 'not valid YAML'),
+    ('name: a\nname: b', "line 2: key 'name' stands twice (first in line 1); remove one")])
+def test_odd_yaml_is_one_line(tmp_path, content, message):
+    path = tmp_path / 'scene.yaml'
+    path.write_text(content)
+    assert message in _refused(path)
+
+
+def test_a_number_beyond_all_floats(reference_path):
+    text = _refused(reference_path, f'camera.fx_px={"9" * 400}')
+    assert 'camera.fx_px: got 99999' in text and 'expected a finite number' in text
+    assert len(text) < 500
+
+
+@pytest.mark.parametrize('value, message', [
+    ('2026-13-45', 'is not a YAML value'), ('{a: 1, a: 2}', "key 'a' stands twice"),
+    ('{[1]: 2}', 'key [1] is not text'), ('9' * 5000, 'is not a YAML value')])
+def test_odd_overrides_are_one_line(reference_path, value, message):
+    text = _refused(reference_path, f'name={value}')
+    assert message in text and '--set name=' in text and len(text) < 600
+
+
+def test_the_reference_objects(reference_path):
+    """The numbers of the reference scene; other data sets are drawn from it."""
+    shapes = {entry.name: {key: value for key, value in dataclasses.asdict(entry).items()
+                           if value is not None and key != 'name'}
+              for entry in load_config(reference_path).objects}
+    triangle = shapes.pop('triangular_prism')
+    assert triangle.pop('circumradius_m') * 3 ** 0.5 == pytest.approx(0.060, abs=1e-7)   # edge
+    assert triangle == {'shape': 'prism', 'sides': 3, 'height_m': 0.070}
+    assert shapes == {
+        'cone': {'shape': 'cone', 'radius_m': 0.030, 'height_m': 0.070},
+        'cube': {'shape': 'box', 'size_m': (0.050, 0.050, 0.050)},
+        'cylinder': {'shape': 'cylinder', 'radius_m': 0.025, 'height_m': 0.060},
+        'hexagonal_prism': {'shape': 'prism', 'sides': 6, 'circumradius_m': 0.030,
+                            'height_m': 0.050},
+        'pyramid': {'shape': 'pyramid', 'edge_m': 0.060, 'height_m': 0.060},
+        'rectangular_prism': {'shape': 'box', 'size_m': (0.080, 0.040, 0.040)},
+        'tetrahedron': {'shape': 'tetrahedron', 'edge_m': 0.070}}
 
 
 @pytest.mark.parametrize('arguments, message', [
