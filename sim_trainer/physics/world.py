@@ -15,6 +15,7 @@ from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotati
                                            rotation_from_quat_xyzw)
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.physics.quiet import import_pybullet
+from sim_trainer.physics.rows import RowPool
 
 SETTLES_PER_CLIENT = 500
 STEP_S = 1 / 240
@@ -42,6 +43,7 @@ class PhysicsWorld:
         """
         self._arm_urdf = arm_urdf
         self._settles = 0
+        self._rows = RowPool()
         self._client = -1
         self.arm_links: list[ArmLink] = []
         self._open()
@@ -140,7 +142,7 @@ class PhysicsWorld:
         p, client = self._p, self._client
         bodies = []
         for corners, T_base_body in zip(vertices_m, poses):
-            shape = p.createCollisionShape(p.GEOM_MESH, vertices=corners.tolist(),
+            shape = p.createCollisionShape(p.GEOM_MESH, vertices=self._rows.rows(corners),
                                            physicsClientId=client)
             body = p.createMultiBody(0.1, shape, basePosition=T_base_body[:3, 3].tolist(),
                                      baseOrientation=quat_xyzw_from_rotation(

@@ -10,7 +10,7 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, transform_points)
 from sim_trainer.dataset.labels import label_scene, silhouette_area_px
-from sim_trainer.rendering import bullet, factory
+from sim_trainer.rendering import bullet, bullet_view, factory
 from sim_trainer.rendering.base import RendererUnavailableError
 from sim_trainer.rendering.patterns import FAMILIES, make_patterns
 from sim_trainer.scene.record import Body, Light, Material, SceneRecord
@@ -155,11 +155,11 @@ def test_visible_fraction(renderer, generator):
     far = _cube(0.5, 0.0, RED)
     whole = _scene([TABLE, far], camera, T_base_camera)
     [label] = label_scene(whole, renderer.draw(whole).instance_ids, generator.catalogue)
-    assert 0.9 < label.visible_fraction <= 1
+    assert 0.98 < label.visible_fraction <= 1
     screen = Body('unit_box', make_transform(np.eye(3), [0.6, 0.1, 0.1]), (0.01, 0.2, 0.2), GREY)
     half = _scene([TABLE, far, screen], camera, T_base_camera)
     [label] = label_scene(half, renderer.draw(half).instance_ids, generator.catalogue)
-    assert 0.35 < label.visible_fraction < 0.6
+    assert 0.4 < label.visible_fraction < 0.6
 
 
 def test_a_wholly_visible_object_is_nearly_all_seen(renderer, generator):
@@ -201,8 +201,9 @@ def test_tinyrenderers_matrices_project_as_the_camera_does(window):
     origin = np.array([0.4, 0.1, 0.2])
     points = np.random.default_rng(0).uniform([0.3, -0.3, 0], [0.7, 0.3, 0.2], (50, 3))
     view, projection = (np.reshape(m, (4, 4)).T for m in (
-        bullet.view_matrix(T_base_camera, origin), bullet.projection_matrix(camera, 0.01)))
-    units = (points - origin) * bullet.UNITS_PER_M
+        bullet_view.view_matrix(T_base_camera, origin),
+        bullet_view.projection_matrix(camera, 0.01)))
+    units = (points - origin) * bullet_view.UNITS_PER_M
     clip = np.hstack([units, np.ones((50, 1))]) @ (projection @ view).T
     ndc = clip[:, :2] / clip[:, 3:]
     size = np.array([camera.width_px, camera.height_px])
