@@ -154,12 +154,15 @@ def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
 
 def _evaluate(arguments: argparse.Namespace, _: list[str]) -> int:
     from sim_trainer.dataset.bop import BopSplit
+    from sim_trainer.evaluation.annotation import write_annotated
     from sim_trainer.evaluation.evaluate import evaluate, open_estimator
     from sim_trainer.evaluation.report import format_table
     split = BopSplit(arguments.bop, arguments.split)
     estimator = open_estimator(arguments.model, arguments.providers)
-    report = evaluate(estimator, split, arguments.least_visible, not arguments.without_base,
-                      arguments.pictures)
+    folder, objects = arguments.pictures, estimator.contract.objects
+    report = evaluate(
+        estimator, split, arguments.least_visible, not arguments.without_base, folder and (
+            lambda picture, found: write_annotated(folder, picture, found, objects)))
     report = {'model': str(arguments.model), 'bop': str(arguments.bop),
               'split': arguments.split, **report}
     print(format_table(report, f'{arguments.model.name} on {arguments.split}'))

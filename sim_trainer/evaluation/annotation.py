@@ -52,6 +52,14 @@ def annotated(picture: BopPicture, detections: list[Detection], objects: tuple[O
     return image
 
 
+def write_annotated(folder: Path, picture: BopPicture, detections: list[Detection],
+                    objects: tuple[ObjectModel, ...]) -> None:
+    """``annotated`` as ``folder/NNNNNN.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / f'{picture.picture_id:06d}.png'),
+                cv2.cvtColor(annotated(picture, detections, objects), cv2.COLOR_RGB2BGR))
+
+
 def write_sheet(images_rgb: list[np.ndarray], path: Path, columns: int = 3) -> None:
     """Images side by side, of equal size each."""
     images = list(images_rgb)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -14,11 +14,12 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Detection
 from dr_perception.inference.estimator import PoseEstimator
-from sim_trainer.dataset.bop import BopSplit
-from sim_trainer.evaluation.annotation import annotated
+from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.matching import LEAST_VISIBLE, match_picture
 from sim_trainer.evaluation.report import summarize
 from sim_trainer.evaluation.tobin2017 import is_tobin2017, Tobin2017Estimator
+
+OnPicture = Callable[[BopPicture, list[Detection]], None]
 
 
 def open_estimator(path: Path, providers: list[str]) -> Estimator:
@@ -38,20 +39,21 @@ class Estimator(Protocol):
         """See ``PosePipeline.estimate``."""
 
 
-def evaluate(estimator: Estimator, split: BopSplit, least_visible: float = LEAST_VISIBLE,
-             use_base: bool = True, pictures_folder: Path | None = None) -> dict[str, Any]:
-    """Figures of a model on a split.
+def evaluate(estimator: Estimator, pictures: Iterable[BopPicture],
+             least_visible: float = LEAST_VISIBLE, use_base: bool = True,
+             on_picture: OnPicture | None = None) -> dict[str, Any]:
+    """Figures of a model on a split, or on any pictures with truth.
 
     Args:
         estimator: the model.
-        split: pictures with truth.
+        pictures: with their truth.
         least_visible: instances seen less than this are not asked for.
         use_base: give the estimator the camera's pose in the base frame, where the set has it.
-        pictures_folder: where annotated pictures go, or None.
+        on_picture: called with each picture and what was found in it.
     """
     catalogue = {model.name: model for model in estimator.contract.objects}
     results, timings_ms = [], []
-    for number, picture in enumerate(tqdm(split, desc='evaluating', unit='picture',
+    for number, picture in enumerate(tqdm(pictures, desc='evaluating', unit='picture',
                                           disable=None)):
         T_base_camera = picture.T_base_camera if use_base else None
         if number == 0:     # the first run pays for memory and plans
@@ -61,9 +63,6 @@ def evaluate(estimator: Estimator, split: BopSplit, least_visible: float = LEAST
         timings_ms.append((time.perf_counter() - start) * 1e3)
         results.append(match_picture(detections, picture.instances, picture.camera, catalogue,
                                      least_visible))
-        if pictures_folder:
-            pictures_folder.mkdir(parents=True, exist_ok=True)
-            image = annotated(picture, detections, estimator.contract.objects)
-            cv2.imwrite(str(pictures_folder / f'{picture.picture_id:06d}.png'),
-                        cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        if on_picture:
+            on_picture(picture, detections)
     return summarize(results, list(catalogue), timings_ms)

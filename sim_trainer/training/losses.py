@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dr_perception.core.decoding import LOG_SCALE_RANGE
 from sim_trainer.training.network import OFFSET_UNIT_PX, STRIDE
 from sim_trainer.training.samples import Sample
-
-#: Bounds of the log scale (px): 0.15 px to 60 px; outside them nothing is learned about it.
-LOG_SCALE_RANGE = (-1.9, 4.1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import platform
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,19 @@ import yaml
 
 from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
 from dr_perception.core.decoding import score_features
+from dr_perception.core.pipeline import Detection
 from dr_perception.inference.estimator import PoseEstimator
 from dr_perception.inference.session import OnnxNetwork
 from sim_trainer import __version__
 from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.dataset.frames import draw_frames, scene_key
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.evaluation.calibration import calibrate
+from sim_trainer.evaluation.evaluate import evaluate
 from sim_trainer.evaluation.heldout import held_out_pictures
-from sim_trainer.evaluation.matching import match_picture
-from sim_trainer.evaluation.report import format_table, summarize
+from sim_trainer.evaluation.report import format_table
 from sim_trainer.export.onnx_export import export_model, write_contract
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.figures import write_curves, write_predictions
@@ -78,15 +79,9 @@ def _calibrate_and_measure(config: SceneConfig, contract: ModelContract, model_p
     contract = calibrate(contract, OnnxNetwork(model_path), pictures[:CALIBRATION_PICTURES])
     write_contract(model_path, contract)
     estimator = PoseEstimator.from_file(model_path)
-    objects = {model.name: model for model in contract.objects}
-    results, timings_ms, shown = [], [], []
-    for picture in pictures[CALIBRATION_PICTURES:]:
-        start = time.perf_counter()
-        detections = estimator.estimate(picture.image_rgb, picture.camera, picture.T_base_camera)
-        timings_ms.append((time.perf_counter() - start) * 1e3)
-        results.append(match_picture(detections, picture.instances, picture.camera, objects))
-        shown.append((picture, detections))
-    figures = summarize(results, list(objects), timings_ms)
+    shown: list[tuple[BopPicture, list[Detection]]] = []
+    figures = evaluate(estimator, pictures[CALIBRATION_PICTURES:],
+                       on_picture=lambda *result: shown.append(result))
     logger.info('%s', format_table(figures, 'held-out simulated pictures'))
     write_predictions(shown[:12], contract, folder / 'predictions.png')
     return contract, figures

@@ -10,7 +10,7 @@ import numpy as np
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import transform_points
 from sim_trainer.dataset.frames import Frame, FrameStore
-from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.scene.randomness import frame_rng, pass_order
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 from sim_trainer.training.network import STRIDE
 
@@ -56,9 +56,8 @@ class SampleMaker:
 
     def frame_index(self, number: int) -> int:
         """Every frame once per pass, in an order of the pass's own."""
-        epoch, place = divmod(number, len(self._store))
-        order = frame_rng(self._seed, epoch, 'frame order').permutation(len(self._store))
-        return int(order[place])
+        pass_index, place = divmod(number, len(self._store))
+        return int(pass_order(self._seed, pass_index, len(self._store))[place])
 
     def __call__(self, number: int, frame_index: int) -> Sample:
         """Sample ``number`` made from a frame."""

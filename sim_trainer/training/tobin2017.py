@@ -19,7 +19,7 @@ from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.frames import Frame, FrameStore
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
-from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.scene.randomness import frame_rng, pass_order
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 
 #: VGG-16's stages: (channels, convolutions).
@@ -91,13 +91,14 @@ class Tobin2017Task:
 
     def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Task.sample``."""
-        epoch, place = divmod(number, len(self._usable))
-        order = frame_rng(self._seed, epoch, 'frame order').permutation(self._usable)
-        frame: Frame = self._store[int(order[place])]
+        pass_index, place = divmod(number, len(self._usable))
+        order = pass_order(self._seed, pass_index, len(self._usable))
+        index = int(self._usable[order[place]])
+        frame: Frame = self._store[index]
         rng = frame_rng(self._seed, number, 'sample')
         image = apply_sensor(np.ascontiguousarray(frame.image_rgb), draw_sensor(rng))
         image = cv2.resize(image, (INPUT_SIZE_PX, INPUT_SIZE_PX), interpolation=cv2.INTER_AREA)
-        return image, self._place(int(order[place])).astype(np.float32)
+        return image, self._place(index).astype(np.float32)
 
     def collate(self, samples) -> tuple[Tensor, Tensor]:
         """See ``Task.collate``."""
