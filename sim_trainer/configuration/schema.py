@@ -8,48 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at
-from sim_trainer.configuration.loader import (apply_overrides, build, read_yaml, shorten,
-                                              to_float)
+from sim_trainer.configuration.laws import Range
+from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
 from sim_trainer.errors import ConfigurationError
-
-
-@dataclass(frozen=True)
-class Range:
-    """A uniform law: ``x ~ U(low, high)``."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def from_yaml(cls, value: Any, where: str) -> Range:
-        """Parse ``[low, high]`` or a single number."""
-        if isinstance(value, list):
-            if len(value) != 2:
-                raise ConfigurationError(f'{where}: got {shorten(value)}; expected [low, high]')
-            low, high = (to_float(v, where) for v in value)
-        else:
-            low = high = to_float(value, where)
-        if low > high:
-            raise ConfigurationError(f'{where}: low {low:g} is above high {high:g}; swap them')
-        return cls(low, high)
-
-    def to_yaml(self) -> list[float]:
-        """The inverse of ``from_yaml``."""
-        return [self.low, self.high]
-
-    def sample(self, rng: np.random.Generator) -> float:
-        """One draw."""
-        return float(rng.uniform(self.low, self.high))
-
-    def sample_int(self, rng: np.random.Generator) -> int:
-        """One whole draw, both ends included."""
-        return int(rng.integers(round(self.low), round(self.high) + 1))
 
 
 @dataclass(frozen=True)
