@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import make_transform, rotation_about
-from sim_trainer.configuration.schema import ObjectConfig
+from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.objects import primitives
 
 #: Keypoints of every object: its origin and eight surface points.
