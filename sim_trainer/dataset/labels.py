@@ -9,15 +9,9 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
-from dr_perception.core.transforms import invert_transform, transform_points
+from dr_perception.core.transforms import invert_transform
+from sim_trainer.dataset.silhouettes import silhouette
 from sim_trainer.scene.record import SceneRecord
-
-#: Silhouettes are filled with this many fractional bits (cv2.fillConvexPoly's shift).
-_SHIFT = 4
-#: Subpixels a pixel: cv2.fillConvexPoly also fills what the outline touches, so at the pixels' own
-#: size a silhouette comes out half a pixel too wide all round.
-_SUBPIXELS = 4
-_MAX_SIDE_PX = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +32,7 @@ def label_scene(scene: SceneRecord, instance_ids: np.ndarray,
     """
     index = {model.name: i for i, model in enumerate(catalogue)}
     T_camera_base = invert_transform(scene.T_base_camera)
-    seen = np.bincount(instance_ids.ravel(), minlength=len(scene.instances) + 1)
+    seen = count_ids(instance_ids)
     labels = []
     for i, body in enumerate(scene.instances):
         model = catalogue[index[body.object_name]]
@@ -49,19 +43,15 @@ def label_scene(scene: SceneRecord, instance_ids: np.ndarray,
     return labels
 
 
+def count_ids(instance_ids: np.ndarray) -> np.ndarray:
+    """Pixels (256,) of each id in a picture (H, W) uint8 of instance ids."""
+    # A tenth of the time of np.bincount, which copies the picture to 64-bit integers.
+    counts = cv2.calcHist([np.ascontiguousarray(instance_ids, np.uint8)], [0], None, [256],
+                          [0, 256])
+    return counts[:, 0].astype(np.int64)
+
+
 def silhouette_area_px(model: ObjectModel, T_camera_object: np.ndarray, camera: PinholeCamera
                        ) -> int:
     """Pixels whose centre lies in the object's silhouette on an unbounded image."""
-    pixels = camera.project(transform_points(T_camera_object, model.vertices_m))
-    if not np.isfinite(pixels).all():
-        return 0
-    low = np.floor(pixels.min(0)) - 1
-    size = np.ceil(pixels.max(0) - low).astype(int) + 2
-    if size.max() > 2 * _MAX_SIDE_PX:
-        return 0
-    fine = int(np.clip(_MAX_SIDE_PX // size.max(), 1, _SUBPIXELS))
-    mask = np.zeros(size[::-1] * fine, np.uint8)
-    fixed = np.round((pixels - low) * (fine * 2 ** _SHIFT)).astype(np.int32)
-    for face in model.faces:
-        cv2.fillConvexPoly(mask, fixed[face], 1, shift=_SHIFT)
-    return int(np.count_nonzero(mask[::fine, ::fine]))
+    return silhouette(model, T_camera_object, camera).area_px
