@@ -54,6 +54,8 @@ DEMO = [
     'moderngl>=5.10,<6',  # headless OpenGL through EGL; 5.10 has wheels for Python 3.10-3.12
     'scipy>=1.11,<2',  # convex hulls of the catalogue; 1.11 is the first for Python 3.12
     'trimesh>=4,<5',  # reads the user's mesh files; needs numpy only
+    'pillow>=10,<14',  # trimesh reads the pictures on a mesh with it, and says nothing without it
+    'fast-simplification>=0.1.11,<1',  # fewer triangles: arm, contract; MIT, wheels for 3.10-3.12
 ]
 
 TRAIN = DEMO + [

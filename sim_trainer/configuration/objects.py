@@ -1,4 +1,10 @@
-"""The objects of a scene YAML: shapes and the dimensions each takes."""
+"""The objects of a scene YAML: shapes and the keys each takes.
+
+A primitive takes its dimensions in metres. A mesh takes a file and how to read it:
+``{name: mug, shape: mesh, file: mug.obj, unit: mm, origin: centre}``. A relative ``file`` is
+relative to the working directory, as ``arm_urdf`` is: a configuration is also built from plain
+values (``--set``, a resolved configuration in a run's folder), which know no folder of their own.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +22,18 @@ SHAPES = {
     'prism': ('circumradius_m', 'height_m', 'sides'),
     'pyramid': ('edge_m', 'height_m'),
     'tetrahedron': ('edge_m',),
+    'mesh': ('file',),
 }
+#: What a mesh takes beside its file, and what it is when it is not given.
+MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'turns_about_z': 1,
+                 'round_about_z': False, 'flips': False}
+#: unit of a mesh file -> metres.
+UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
 
 
 @dataclass(frozen=True)
 class ObjectConfig:
-    """An object to localize: a primitive with its dimensions."""
+    """An object to localize: a primitive with its dimensions, or a mesh file."""
 
     name: str
     shape: str
@@ -31,6 +43,22 @@ class ObjectConfig:
     edge_m: float | None = None
     size_m: tuple[float, float, float] | None = None
     sides: int | None = None
+    #: mesh: path of an .obj, .stl, .ply or .glb file
+    file: str | None = None
+    #: mesh: unit of the file's numbers: m (default), mm, cm or in
+    unit: str | None = None
+    #: mesh: the file's axis that points up when the object stands: z (default) or y (as in glTF)
+    up: str | None = None
+    #: mesh: origin of the object frame: file (default; the file's own) or centre (of the bounding
+    #: box)
+    origin: str | None = None
+    #: mesh: looks the same after every 1/n turn about z (default 1: no symmetry)
+    turns_about_z: int | None = None
+    #: mesh: looks the same after any turn about z (default false)
+    round_about_z: bool | None = None
+    #: mesh: looks the same upside down, turned by 180 degrees about x at half height (default
+    #: false)
+    flips: bool | None = None
 
     def __post_init__(self) -> None:
         label = f'object {self.name!r}'
@@ -41,14 +69,16 @@ class ObjectConfig:
             raise ConfigurationError(f'{label}: unknown shape {self.shape!r}; expected one of '
                                      f'{", ".join(SHAPES)}')
         wanted = SHAPES[self.shape]
-        for key in ('radius_m', 'circumradius_m', 'height_m', 'edge_m', 'size_m', 'sides'):
+        allowed = wanted + (tuple(MESH_DEFAULTS) if self.shape == 'mesh' else ())
+        for key in ('radius_m', 'circumradius_m', 'height_m', 'edge_m', 'size_m', 'sides', 'file',
+                    *MESH_DEFAULTS):
             value = getattr(self, key)
             if key in wanted and value is None:
                 raise ConfigurationError(f'{label}: shape {self.shape} needs {key}')
-            if key not in wanted and value is not None:
+            if key not in allowed and value is not None:
                 raise ConfigurationError(f'{label}: shape {self.shape} takes '
-                                         f'{", ".join(wanted)}, not {key}')
-            if value is None or key == 'sides':
+                                         f'{", ".join(allowed)}, not {key}')
+            if value is None or not key.endswith('_m'):
                 continue
             for length in np.atleast_1d(value):
                 if not 0.002 <= length <= 2.0:
@@ -57,3 +87,22 @@ class ObjectConfig:
                         '50 mm is 0.050)')
         if self.sides is not None and not 3 <= self.sides <= 64:
             raise ConfigurationError(f'{label}: sides = {self.sides}; expected 3...64')
+        if self.shape == 'mesh':
+            self._check_mesh(label)
+
+    def _check_mesh(self, label: str) -> None:
+        for key, default in MESH_DEFAULTS.items():
+            if getattr(self, key) is None:
+                object.__setattr__(self, key, default)
+        for key, choices in (('unit', tuple(UNITS_M)), ('up', ('z', 'y')),
+                             ('origin', ('file', 'centre'))):
+            value = getattr(self, key)
+            if value not in choices:
+                raise ConfigurationError(f'{label}: {key} = {value!r}; expected one of '
+                                         f'{", ".join(choices)}')
+        if not 1 <= self.turns_about_z <= 64:
+            raise ConfigurationError(f'{label}: turns_about_z = {self.turns_about_z}; expected '
+                                     '1...64 (round_about_z: true for a round object)')
+        if self.round_about_z and self.turns_about_z > 1:
+            raise ConfigurationError(f'{label}: round_about_z takes every turn in; leave '
+                                     'turns_about_z out')

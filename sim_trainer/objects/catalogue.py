@@ -5,18 +5,26 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import make_transform, rotation_about
 from sim_trainer.configuration.objects import ObjectConfig
+from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
+from sim_trainer.objects.decimation import decimated
+from sim_trainer.objects.mesh_file import draw_geometry
+from sim_trainer.objects.resting import (MAX_FACES, resting_faces, round_resting_faces,
+                                         SCAN_DEG)
 
 #: Keypoints of every object: its origin and eight surface points.
 KEYPOINT_COUNT = 9
 #: Samples of a continuous symmetry; reference/field practice is 64 (CosyPose, BOP toolkit).
 CONTINUOUS_SAMPLES = 64
+#: Triangles (twice the vertices) of a mesh in the catalogue and so in the model's metadata.
+CATALOGUE_FACES = 3600
+#: A mesh turned by its declared symmetry may stand out by this part of its largest extent.
+_SYMMETRY_TOLERANCE = 0.1
 
 
 def object_from_points(name: str, points_m: np.ndarray, *, round_about_z: bool = False,
@@ -75,75 +83,44 @@ def finite_symmetry(vertices_m: np.ndarray, tolerance: float = 1e-4) -> Symmetry
     return Symmetry(np.stack([make_transform(R, centroid - R @ centroid) for R in found]))
 
 
-def resting_faces(vertices_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Stable resting faces of a convex body of uniform density.
-
-    Returns:
-        Down directions (R, 3) in the object frame, upright (-z) first where it is stable, and the
-        origin's height (R,) above the plane. A face is stable when the centre of mass projects
-        into its inside.
-    """
-    hull = ConvexHull(vertices_m)
-    centre = _hull_centre_of_mass(hull)
-    downs: list[np.ndarray] = []
-    heights: list[float] = []
-    for normal_offset in np.unique(np.round(hull.equations, 6), axis=0):
-        normal, offset = normal_offset[:3], normal_offset[3]
-        if any(np.dot(normal, down) > 1 - 1e-6 for down in downs):
-            continue
-        members = vertices_m[np.abs(vertices_m @ normal + offset) < 1e-5]
-        if _contains_projection(members, normal, centre):
-            downs.append(normal)
-            heights.append(-offset)
-    order = sorted(range(len(downs)), key=lambda i: downs[i][2])
-    return np.array([downs[i] for i in order]), np.array([heights[i] for i in order])
-
-
-def _hull_centre_of_mass(hull: ConvexHull) -> np.ndarray:
-    inner = hull.points[hull.vertices].mean(0)
-    corners = hull.points[hull.simplices] - inner
-    volumes = np.abs(np.linalg.det(corners))
-    return inner + (corners.sum(1) / 4 * volumes[:, None]).sum(0) / volumes.sum()
-
-
-def _contains_projection(members: np.ndarray, normal: np.ndarray, point: np.ndarray) -> bool:
-    helper = np.eye(3)[int(np.argmin(np.abs(normal)))]
-    u = np.cross(normal, helper)
-    u /= np.linalg.norm(u)
-    v = np.cross(normal, u)
-    flat = np.stack([members @ u, members @ v], axis=1)
-    polygon = ConvexHull(flat)
-    projected = np.array([point @ u, point @ v])
-    # 2 % of the face's size: balancing on an edge is not resting.
-    margin = 0.02 * np.ptp(flat, axis=0).min()
-    return bool((polygon.equations[:, :2] @ projected + polygon.equations[:, 2] < -margin).all())
-
-
 def choose_keypoints(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Keypoints (KEYPOINT_COUNT, 3): the origin, then farthest-point samples of the surface.
 
     Vertices come first (corners are what an image shows sharply); edge midpoints fill up where an
     object has fewer corners.
     """
-    midpoints = np.unique(np.round(np.concatenate(
-        [(vertices_m[faces[:, i]] + vertices_m[faces[:, (i + 1) % 3]]) / 2 for i in range(3)]),
-        7), axis=0)
     chosen = [vertices_m[int(np.argmax(np.linalg.norm(vertices_m, axis=1).round(7)))]]
-    for pool in (vertices_m, midpoints):
-        while len(chosen) < KEYPOINT_COUNT - 1:
-            distance = np.linalg.norm(pool[:, None] - np.array(chosen)[None], axis=-1).min(1)
-            if distance.max() < 1e-4:
-                break
+    for pool_of in (lambda: vertices_m, lambda: _midpoints(vertices_m, faces)):
+        if len(chosen) == KEYPOINT_COUNT - 1:
+            break
+        pool = pool_of()
+        distance = np.full(len(pool), np.inf)
+        for point in chosen:
+            distance = np.minimum(distance, np.linalg.norm(pool - point, axis=1))
+        while len(chosen) < KEYPOINT_COUNT - 1 and distance.max() >= 1e-4:
             chosen.append(pool[int(np.argmax(distance.round(7)))])
+            distance = np.minimum(distance, np.linalg.norm(pool - chosen[-1], axis=1))
     return np.vstack([np.zeros(3), chosen])
 
 
+def _midpoints(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    return np.unique(np.round(np.concatenate(
+        [(vertices_m[faces[:, i]] + vertices_m[faces[:, (i + 1) % 3]]) / 2 for i in range(3)]),
+        7), axis=0)
+
+
 def build_catalogue(objects: tuple[ObjectConfig, ...]) -> tuple[ObjectModel, ...]:
-    """The catalogue of a configuration, in its order."""
+    """The catalogue of a configuration, in its order.
+
+    Raises:
+        ConfigurationError: a mesh file that cannot be used.
+    """
     return tuple(_build_object(entry) for entry in objects)
 
 
 def _build_object(entry: ObjectConfig) -> ObjectModel:
+    if entry.shape == 'mesh':
+        return _mesh_object(entry)
     if entry.shape == 'cone':
         return object_from_points(entry.name, primitives.cone_points(
             entry.radius_m, entry.height_m), round_about_z=True)
@@ -158,3 +135,57 @@ def _build_object(entry: ObjectConfig) -> ObjectModel:
         'tetrahedron': lambda: primitives.tetrahedron_points(entry.edge_m),
     }[entry.shape]()
     return object_from_points(entry.name, points)
+
+
+def _mesh_object(entry: ObjectConfig) -> ObjectModel:
+    """A mesh with as many triangles as the model's metadata can carry; the full one is drawn."""
+    full = draw_geometry(entry)
+    vertices, faces = decimated(full.vertices_m, full.faces, CATALOGUE_FACES)
+    symmetry = declared_symmetry(entry, vertices)
+    # Keypoints and heights of the full mesh: that is what the pictures show.
+    downs, heights = (round_resting_faces(full.vertices_m) if entry.round_about_z else
+                      resting_faces(full.vertices_m, SCAN_DEG, MAX_FACES))
+    return ObjectModel(entry.name, vertices, faces, choose_keypoints(full.vertices_m, full.faces),
+                       symmetry, downs, heights)
+
+
+def declared_symmetry(entry: ObjectConfig, vertices_m: np.ndarray) -> Symmetry:
+    """The symmetry group that a mesh object declares.
+
+    Turns are about the z axis of the object frame; upside down is half a turn about the parallel
+    to x at half height, so it may move the origin.
+
+    Raises:
+        ConfigurationError: the mesh, turned so, looks clearly different.
+    """
+    turns = CONTINUOUS_SAMPLES if entry.round_about_z else entry.turns_about_z
+    transforms = [make_transform(rotation_about('z', 2 * np.pi * i / turns), np.zeros(3))
+                  for i in range(turns)]
+    middle = (vertices_m[:, 2].min() + vertices_m[:, 2].max()) / 2
+    flip = make_transform(rotation_about('x', np.pi), [0, 0, 2 * middle])
+    size = float(np.ptp(vertices_m, axis=0).max())
+    generators = [('flips', flip)] if entry.flips else []
+    if turns > 1:
+        generators.append(('round_about_z' if entry.round_about_z else 'turns_about_z',
+                           transforms[1] if turns < 4 else transforms[turns // 4]))
+    for key, T in generators:
+        apart = _outline_difference(vertices_m, T)
+        if apart > _SYMMETRY_TOLERANCE * size:
+            raise ConfigurationError(
+                f'object {entry.name!r}: {key} is declared, but so turned the mesh stands out by '
+                f'{1000 * apart:.3g} mm; write origin: centre where its axis is not the z axis '
+                f'of the file, up: y where the file has y up, or leave {key} out')
+    if entry.flips:
+        transforms += [flip @ T for T in transforms]
+    return Symmetry(np.stack(transforms), bool(entry.round_about_z))
+
+
+def _outline_difference(vertices_m: np.ndarray, T: np.ndarray) -> float:
+    """How far (m) a body's convex hull and the moved one stand out of each other at most."""
+    steps = np.arange(400)
+    z = 1 - (2 * steps + 1) / len(steps)
+    angle = steps * np.pi * (3 - np.sqrt(5))        # Fibonacci's sphere: evenly spread directions
+    radius = np.sqrt(1 - z ** 2)
+    directions = np.stack([radius * np.cos(angle), radius * np.sin(angle), z])
+    moved = vertices_m @ T[:3, :3].T + T[:3, 3]
+    return float(np.abs((vertices_m @ directions).max(0) - (moved @ directions).max(0)).max())
