@@ -66,7 +66,17 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument('--count', type=_positive, required=True, metavar='N')
     render.add_argument('--output', type=Path, required=True, metavar='DIR')
     render.add_argument('--split', default='train', help='folder below DIR/test (default: train)')
+    render.add_argument('--jpeg', type=_quality, metavar='QUALITY',
+                        help='write JPEG of quality 1...100 instead of PNG')
     render.set_defaults(run=_render)
+
+    redraw = commands.add_parser('redraw', help='draw the pictures of a data set again, from '
+                                 'its scene records, and compare')
+    redraw.add_argument('dataset', type=Path, metavar='DATASET', help='what render wrote')
+    redraw.add_argument('--output', type=Path, required=True, metavar='DIR')
+    redraw.add_argument('--only', type=int, nargs='+', metavar='ID',
+                        help='these pictures alone (default: all)')
+    redraw.set_defaults(run=_redraw)
 
     preview = _with_config(commands.add_parser(
         'preview', help='a contact sheet of training pictures with their labels'))
@@ -108,6 +118,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _quality(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f'{text}: expected 1...100')
+    return value
+
+
 def _load(arguments: argparse.Namespace):
     from sim_trainer.configuration.schema import load_config
     return load_config(arguments.config, arguments.set)
@@ -128,14 +145,20 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> int:
 
 def _render(arguments: argparse.Namespace, _: list[str]) -> int:
     config = _load(arguments)
-    from sim_trainer.dataset.bop import BopWriter
+    from sim_trainer.dataset.bop_writer import BopWriter
     from sim_trainer.evaluation.heldout import simulated_pictures
     from sim_trainer.objects.catalogue import build_catalogue
-    with BopWriter(arguments.output, arguments.split, build_catalogue(config.objects)) as writer:
+    with BopWriter(arguments.output, arguments.split, build_catalogue(config.objects), config,
+                   arguments.jpeg) as writer:
         for picture in simulated_pictures(config, arguments.count):
-            writer.add(picture.picture_id, picture.image_rgb, picture.camera,
-                       picture.T_base_camera, picture.instances)
+            writer.add(picture)
     print(arguments.output)
+    return 0
+
+
+def _redraw(arguments: argparse.Namespace, _: list[str]) -> int:
+    from sim_trainer.dataset.redraw import redraw
+    print(redraw(arguments.dataset, arguments.output, arguments.only))
     return 0
 
 

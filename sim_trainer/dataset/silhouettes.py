@@ -50,10 +50,13 @@ class Silhouette:
         return (int(self.first.min()), int(self.rows[0]), int(self.last.max()),
                 int(self.rows[-1]))
 
-    def within(self, width_px: int, height_px: int) -> Silhouette:
-        """The part inside a picture of this size."""
-        first, last = np.maximum(self.first, 0), np.minimum(self.last, width_px - 1)
-        kept = (self.rows >= 0) & (self.rows < height_px) & (first <= last)
+    def within(self, width_px: int, height_px: int, left_top: tuple[int, int] = (0, 0)
+               ) -> Silhouette:
+        """The part inside a picture of this size, or inside a window at ``left_top`` of it."""
+        left, top = left_top
+        first = np.maximum(self.first, left)
+        last = np.minimum(self.last, left + width_px - 1)
+        kept = (self.rows >= top) & (self.rows < top + height_px) & (first <= last)
         return Silhouette(self.rows[kept], first[kept], last[kept])
 
     def mask(self, width_px: int, height_px: int) -> np.ndarray:

@@ -6,14 +6,17 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.dataset.labels import label_scene
+from sim_trainer.rendering.base import Picture
 from sim_trainer.rendering.factory import make_renderer
 from sim_trainer.scene.generator import SceneGenerator
 from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.scene.record import SceneRecord
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 
 #: Added to the seed: other scenes, other patterns, other distractor shapes than in training.
@@ -32,15 +35,22 @@ def simulated_pictures(config: SceneConfig, count: int, first: int = 0, descript
             scene = generator.scene(index, whole_picture=True)
             picture = renderer.draw(scene)
             labels = label_scene(scene, picture.instance_ids, generator.catalogue)
-            sensor = draw_sensor(frame_rng(config.seed, index, 'sensor'))
             yield BopPicture(index, Path(f'{index:06d}.png'),
-                             apply_sensor(picture.image_rgb, sensor), scene.camera,
+                             developed(picture, scene, config, index), scene.camera,
                              scene.T_base_camera,
                              [BopInstance(names[label.object_index], label.T_camera_object,
-                                          label.visible_fraction) for label in labels])
+                                          label.visible_fraction) for label in labels],
+                             picture.instance_ids, scene)
     finally:
         renderer.close()
         generator.close()
+
+
+def developed(picture: Picture, scene: SceneRecord, config: SceneConfig, index: int
+              ) -> np.ndarray:
+    """The drawn picture of a scene as the sensor gives it, (H, W, 3) uint8."""
+    sensor = draw_sensor(frame_rng(config.seed, index, 'sensor'))
+    return apply_sensor(picture.image_rgb, sensor)
 
 
 def held_out_pictures(config: SceneConfig, count: int) -> Iterator[BopPicture]:

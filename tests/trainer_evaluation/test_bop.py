@@ -1,5 +1,6 @@
 """BOP data sets: written and read again, and bad ones with their texts."""
 import json
+from pathlib import Path
 import shutil
 
 import cv2
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from dr_perception.core.transforms import look_at, make_transform, rotation_from_rotvec
-from sim_trainer.dataset.bop import BopInstance, BopSplit, BopWriter
+from sim_trainer.dataset.bop import BopInstance, BopPicture, BopSplit
+from sim_trainer.dataset.bop_writer import BopWriter
 from sim_trainer.errors import DatasetError
 
 T_BASE_CAMERA = look_at((1.1, 0.1, 0.65), (0.5, 0.0, 0.0))
@@ -17,15 +19,20 @@ def _image():
     return np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
+def _picture(picture_id, camera, instances, **more):
+    return BopPicture(picture_id, Path('x.png'), _image(), camera, T_BASE_CAMERA, instances,
+                      **more)
+
+
 @pytest.fixture(scope='module')
 def written(tmp_path_factory, catalogue, camera):
     """Return the root of a written data set of two pictures."""
     root = tmp_path_factory.mktemp('bop')
     with BopWriter(root, 'clean', tuple(catalogue.values())) as writer:
         T = make_transform(rotation_from_rotvec([0.1, -0.7, 1.2]), [0.012, -0.034, 0.876])
-        writer.add(3, _image(), camera, T_BASE_CAMERA, [
-            BopInstance('tetrahedron', T, 0.75), BopInstance('cube', np.linalg.inv(T), None)])
-        writer.add(12, _image(), camera, T_BASE_CAMERA, [])
+        writer.add(_picture(3, camera, [
+            BopInstance('tetrahedron', T, 0.75), BopInstance('cube', np.linalg.inv(T), None)]))
+        writer.add(_picture(12, camera, []))
     return root
 
 
