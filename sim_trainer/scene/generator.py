@@ -9,12 +9,13 @@ import numpy as np
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
 from dr_perception.core.transforms import make_transform, rotation_about
+from sim_trainer.configuration.distractors import DistractorConfig
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.rendering.meshes import DrawMesh, draw_mesh
-from sim_trainer.scene.distractors import distractor_meshes, distractor_scale
+from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.materials import random_material
 from sim_trainer.scene.placement import (Table, footprint_radius, random_rotation,
@@ -35,14 +36,14 @@ class SceneGenerator:
         self.config = config
         self.catalogue: tuple[ObjectModel, ...] = build_catalogue(config.objects)
         self._world = PhysicsWorld(config.arm_urdf)
+        self._distractors = DistractorLibrary(DistractorConfig(), config.seed, self.catalogue)
         self._shapes: dict[str, tuple[np.ndarray, np.ndarray]] = {
             'unit_box': primitives.convex_mesh(primitives.box_points((1, 1, 1))),
             'unit_cylinder': primitives.convex_mesh(primitives.prism_points(0.5, 1, 48)),
-            **distractor_meshes(config.seed),
+            **self._distractors.meshes,
             **{model.name: (model.vertices_m, model.faces) for model in self.catalogue},
             **{link.mesh_name: (link.vertices_m, link.faces) for link in self._world.arm_links},
         }
-        self._distractor_names = [n for n in self._shapes if n.startswith('distractor_')]
         workspace = config.workspace
         self.workspace_m = (workspace.x_m.low, workspace.x_m.high,
                             workspace.y_m.low, workspace.y_m.high)
@@ -95,21 +96,21 @@ class SceneGenerator:
         if len(kinds) > 2 and rng.random() < 0.15:
             kinds[0] = kinds[1]         # several of one kind, now and then
         order = [('object', self.catalogue[int(k)].name) for k in kinds]
-        order += [('distractor', self._distractor_names[int(i)]) for i in rng.integers(
-            len(self._distractor_names), size=randomization.distractor_count.sample_int(rng))]
+        order += [('distractor', '')] * randomization.distractor_count.sample_int(rng)
         rng.shuffle(order)
         drop = rng.random() < randomization.physics_probability
         models = {model.name: model for model in self.catalogue}
         placed: list[Body] = []
         corners: list[np.ndarray] = []
         for role, name in order:
+            scale = (1.0, 1.0, 1.0)
+            if role == 'distractor':
+                name, scale = self._distractors.draw(rng)
             vertices = self._shapes[name][0]
             if role == 'object':
-                scale = (1.0, 1.0, 1.0)
                 R = self._object_rotation(rng, models[name])
                 material = random_material(rng, (0.01, 0.15), 0.55)
             else:
-                scale = distractor_scale(rng, name)
                 R = (random_rotation(rng) if rng.random() < 0.3
                      else rotation_about('z', rng.uniform(-np.pi, np.pi)))
                 material = random_material(rng, (0.01, 0.15), 0.5)

@@ -9,8 +9,6 @@ import pytest
 from sim_trainer.configuration.schema import load_config, ObjectConfig
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue, KEYPOINT_COUNT
-from sim_trainer.rendering.meshes import draw_mesh
-from sim_trainer.scene.distractors import distractor_meshes
 
 LENGTH = st.floats(0.005, 0.5)
 
@@ -79,19 +77,6 @@ def test_tetrahedra_are_regular(edge):
     assert sides == pytest.approx([edge] * 6)
     assert points[0, 1] == 0 and points[0, 0] > 0                   # a base vertex on +x
     assert points[3] == pytest.approx([0, 0, height / 2])           # the apex on +z
-
-
-@pytest.mark.parametrize('name', distractor_meshes(1))
-def test_distractors_face_outwards(name):
-    vertices, faces = distractor_meshes(1)[name]
-    _check_closed(vertices, faces)
-    assert _volume(vertices, faces) > 0
-    mesh = draw_mesh(vertices, faces)
-    assert np.linalg.norm(mesh.normals, axis=1) == pytest.approx(1.0, abs=1e-5)
-    corners = mesh.positions.reshape(-1, 3, 3)
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    agree = np.einsum('ij,ikj->ik', flat, mesh.normals.reshape(-1, 3, 3))
-    assert (agree > -1e-9).all()
 
 
 @pytest.fixture(scope='module')
