@@ -88,9 +88,9 @@ class BopFrames:
         labels = []
         for i, instance in enumerate(picture.instances):
             if instance.object_name in self._index:
-                object_index = self._index[instance.object_name]
-                labels.append(InstanceLabel(object_index, instance.T_camera_object.copy(), _visible(
-                    self._catalogue[object_index], instance, camera, cropped, (left, top),
+                kind = self._index[instance.object_name]
+                labels.append(InstanceLabel(kind, instance.T_camera_object.copy(), _visible(
+                    self._catalogue[kind], instance, camera, cropped, (left, top),
                     None if seen is None or i >= 255 else int(seen[i + 1]))))
         return Frame(picture.image_rgb[window].copy(), cropped,
                      T_base_camera.copy(), labels)

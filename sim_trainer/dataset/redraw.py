@@ -103,15 +103,13 @@ def _records_folder(dataset: Path) -> Path:
 
 
 def _chosen(path: Path, only: set[int] | None) -> Iterator[tuple[int, SceneRecord]]:
-    """The records asked for; fails at the end when one was not there."""
-    missing = set() if only is None else set(only)
-    for picture_id, record in read_records(path):
-        if only is None or picture_id in only:
-            missing.discard(picture_id)
-            yield picture_id, record
+    """The records asked for; what is missing or damaged is said before anything is drawn."""
+    missing = set(only or ()) - {picture_id for picture_id, _ in read_records(path)}
     if missing:
         raise DatasetError(f'{path}: has no record of picture '
                            f'{", ".join(str(i) for i in sorted(missing))}')
+    return ((picture_id, record) for picture_id, record in read_records(path)
+            if only is None or picture_id in only)
 
 
 def _drawn(config: SceneConfig, records: Iterator[tuple[int, SceneRecord]]
