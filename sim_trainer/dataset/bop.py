@@ -266,7 +266,9 @@ def _read_masks(truth: _Truth, shape: tuple[int, int]) -> np.ndarray | None:
 
 
 def _read_image(path: Path, flags: int) -> np.ndarray:
-    image = cv2.imread(str(path), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    # OpenCV prints a warning of its own where there is no file.
+    image = (cv2.imread(str(path), flags | cv2.IMREAD_IGNORE_ORIENTATION) if path.is_file()
+             else None)
     if image is None:
         raise DatasetError(f'{path}: not a readable picture')
     return image

@@ -65,8 +65,7 @@ class BopWriter:
             raise DatasetError(f'{self._folder} holds a data set already; give another folder, or '
                                'delete that one')
         self._models = {model.name: (i + 1, model) for i, model in enumerate(catalogue)}
-        for folder in ('rgb', 'mask', 'mask_visib'):
-            (self._folder / folder).mkdir(parents=True, exist_ok=True)
+        (self._folder / 'rgb').mkdir(parents=True, exist_ok=True)
         self._write_models(root / 'models')
         self._jpeg_quality = jpeg_quality
         if config is not None:
@@ -141,6 +140,7 @@ class BopWriter:
         name = f'{picture.picture_id:06d}_{row:06d}.png'
         whole = shape.mask(picture.camera.width_px, picture.camera.height_px)
         for folder, mask in (('mask', whole), ('mask_visib', seen)):
+            (self._folder / folder).mkdir(exist_ok=True)
             write_image(self._folder / folder / name, mask.astype(np.uint8) * 255)
         return info_entry(shape, int(np.count_nonzero(whole)), seen, instance)
 
