@@ -22,10 +22,12 @@ class Picture:
     Attributes:
         image_rgb: (H, W, 3) uint8, before the sensor's effects.
         instance_ids: (H, W) uint8; 0 background, i the i-th of ``SceneRecord.instances``.
+        room_mask: (H, W) bool; floor, walls and what is beyond them, behind table and arm.
     """
 
     image_rgb: np.ndarray
     instance_ids: np.ndarray
+    room_mask: np.ndarray
 
 
 class Renderer(Protocol):

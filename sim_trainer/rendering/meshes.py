@@ -9,10 +9,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class DrawMesh:
-    """Unindexed triangles: positions (3F, 3) and unit normals (3F, 3), float32."""
+    """Unindexed triangles: positions (3F, 3) and unit normals (3F, 3), float32.
+
+    ``uv`` (3F, 2) places a picture on the mesh, v down from the picture's first row; None for none.
+    """
 
     positions: np.ndarray
     normals: np.ndarray
+    uv: np.ndarray | None = None
 
 
 def draw_mesh(vertices_m: np.ndarray, faces: np.ndarray, crease_deg: float = 30.0) -> DrawMesh:

@@ -1,18 +1,37 @@
 """GLSL sources of the OpenGL renderer.
 
-llvmpipe executes both sides of every ``if`` (it masks instead of branching), and a loop's body
-with all its texture fetches for every light. So the fragment shader has no branches: it is
-compiled once for each number of lights and each kind of surface, which is three times faster.
+Two facts about llvmpipe, OpenGL on a CPU, decide the shape of these programs (measured):
+
+- It executes both sides of every ``if`` (it masks instead of branching), and a loop's body with
+  all its texture fetches for every light. So the shading program has no branches: it is compiled
+  once for each number of lights and each kind of surface, which is three times faster.
+- Small triangles of a multisampled picture cost more than twice those of a plain one. So surfaces
+  are shaded once a pixel, and a second pass, multisampled and nearly free, only decides which
+  pixel's colour each sample takes (``RESOLVE_FRAGMENT``).
 """
 
 MAX_LIGHTS = 6
 SHADOWED_LIGHTS = 2
 
+#: vec4s of a body's uniform block; every program declares the leading ones that it needs.
+#: 0-2 rows of the model matrix; 3 scale (m), surface key; 4 colour a (linear), id;
+#: 5 colour b, grain strength; 6 pattern layer, 1 / scale (1/m), cosine and sine of its angle;
+#: 7 pattern offset, grain layer, picture layer; 8 roughness, metalness, specular.
+BODY_VEC4S = 9
+
+_POSITION = """
+vec4 base_position(vec3 p) {
+    vec4 q = vec4(p, 1.0);
+    return vec4(dot(body[0], q), dot(body[1], q), dot(body[2], q), 1.0);
+}
+"""
+
 DEPTH_VERTEX = """
 #version 330
-uniform mat4 clip_from_base; uniform mat4 model;
+uniform mat4 clip_from_base; uniform vec4 body[3];
 in vec3 in_position;
-void main() { gl_Position = clip_from_base * (model * vec4(in_position, 1.0)); }
+""" + _POSITION + """
+void main() { gl_Position = clip_from_base * base_position(in_position); }
 """
 
 DEPTH_FRAGMENT = """
@@ -20,90 +39,149 @@ DEPTH_FRAGMENT = """
 void main() {}
 """
 
-ID_FRAGMENT = """
-#version 330
-uniform float body_id;
-out vec4 color;
-void main() { color = vec4(body_id, 0.0, 0.0, 1.0); }
-"""
+#: What tells one surface from the next: the body's key and, within it, the direction of its
+#: surface. Flat faces have one key each, smooth ones a key that changes slowly.
+_KEY = 'key = body[3].w + 0.1 * dot(normalize(in_normal), vec3(0.54, 0.31, 0.78));'
 
 COLOR_VERTEX = """
 #version 330
-uniform mat4 clip_from_base; uniform mat4 model; uniform mat3 normal_matrix;
-uniform vec3 body_scale;
+uniform mat4 clip_from_base; uniform vec4 body[9];
 in vec3 in_position; in vec3 in_normal;
+#ifdef UV
+in vec2 in_uv;
+out vec2 mesh_uv;
+#endif
 out vec3 position_base; out vec3 normal_base; out vec3 position_body; out vec3 normal_body;
+out float key;
+""" + _POSITION + """
 void main() {
-    vec4 p = model * vec4(in_position, 1.0);
+    vec4 p = base_position(in_position);
     position_base = p.xyz;
-    normal_base = normal_matrix * in_normal;
-    position_body = in_position * body_scale;
-    normal_body = in_normal;
+    // Normals of a scaled body: inverse transpose of R diag(s) is R diag(1/s).
+    vec3 n = in_normal / (body[3].xyz * body[3].xyz);
+    normal_base = vec3(dot(body[0].xyz, n), dot(body[1].xyz, n), dot(body[2].xyz, n));
+    position_body = in_position * body[3].xyz;
+    normal_body = in_normal / body[3].xyz;
+#ifdef UV
+    mesh_uv = in_uv;
+#endif
+    """ + _KEY + """
     gl_Position = clip_from_base * p;
+}
+"""
+
+RESOLVE_VERTEX = """
+#version 330
+uniform mat4 clip_from_base; uniform vec4 body[4];
+in vec3 in_position; in vec3 in_normal;
+out float key;
+""" + _POSITION + """
+void main() {
+    """ + _KEY + """
+    gl_Position = clip_from_base * base_position(in_position);
+}
+"""
+
+#: A sample takes the colour of the nearest pixel that shows the same surface.
+RESOLVE_FRAGMENT = """
+#version 330
+uniform sampler2D shaded;                 // colour, surface key
+in float key;
+out vec4 color;
+void nearer(inout vec4 best, vec4 other) {
+    // 0.01: keys are stored in 8 bits, and the pixel's own colour wins a tie.
+    best = abs(other.a - key) + 0.01 < abs(best.a - key) ? other : best;
+}
+void main() {
+    ivec2 p = ivec2(gl_FragCoord.xy);
+    vec4 best = texelFetch(shaded, p, 0);
+    nearer(best, texelFetchOffset(shaded, p, 0, ivec2(1, 0)));
+    nearer(best, texelFetchOffset(shaded, p, 0, ivec2(-1, 0)));
+    nearer(best, texelFetchOffset(shaded, p, 0, ivec2(0, 1)));
+    nearer(best, texelFetchOffset(shaded, p, 0, ivec2(0, -1)));
+    color = best;
 }
 """
 
 _COLOR_FRAGMENT = """
 uniform vec3 eye;
 uniform vec3 light_position[LIGHTS]; uniform vec3 light_color[LIGHTS];
+uniform vec4 light_beam[LIGHTS];          // direction of a spot, cosine of its half angle
+uniform float light_specular[LIGHTS];
+uniform float light_shadow[SHADOWS];      // how much of the light the shadow takes away
 uniform sampler2DShadow shadow_0, shadow_1, shadow_sky;
 uniform mat4 shadow_matrix_0, shadow_matrix_1, shadow_matrix_sky;
-uniform vec3 softness;   // texture units of shadow_0, shadow_1, shadow_sky
+uniform vec3 softness;                    // metres: radius of the edges of shadow_0, _1, _sky
 uniform float occlusion_strength;
 uniform vec3 sky_color, ground_color;
 uniform float exposure;
-uniform sampler2DArray patterns;
-uniform vec3 color_a, color_b;            // linear
-uniform vec4 pattern;                     // layer, 1 / scale (1/m), angle, grain layer
-uniform vec2 pattern_offset;
-uniform float grain_strength;
-uniform vec3 surface;                     // roughness, metalness, specular
+uniform sampler2DArray patterns, pictures;
+uniform vec4 body[9];
 in vec3 position_base; in vec3 normal_base; in vec3 position_body; in vec3 normal_body;
-out vec4 color;
+in float key;
+#ifdef UV
+in vec2 mesh_uv;
+#endif
+layout(location = 0) out vec4 color;
+layout(location = 1) out vec4 id;
 
-// Five taps turned by a per-pixel angle: cheap on a CPU, and the grain of the edge is below the
-// sensor's noise.
-float shadow(sampler2DShadow map, mat4 matrix, float radius, float bias) {
-    vec4 p = matrix * vec4(position_base, 1.0);
-    vec3 at = p.xyz * 0.5 + 0.5;
-    at.z -= bias;
-    float turn = fract(52.98 * fract(dot(gl_FragCoord.xy, vec2(0.0671, 0.00584)))) * 6.2832;
-    vec2 r = radius * vec2(cos(turn), sin(turn));
-    return (texture(map, at) + texture(map, at + vec3(r, 0)) + texture(map, at - vec3(r, 0))
-          + texture(map, at + vec3(-r.y, r.x, 0) * 0.6)
-          + texture(map, at - vec3(-r.y, r.x, 0) * 0.6)) * 0.2;
+// Four taps on a disc in the surface's own plane, so that a wide shadow edge does not shade the
+// surface itself; turned by a per-pixel angle, whose grain is below the sensor's noise.
+float tap(sampler2DShadow map, vec4 p, float bias) {
+    vec3 at = p.xyz / p.w * 0.5 + 0.5;
+    return texture(map, vec3(at.xy, at.z - bias));
+}
+float shadow(sampler2DShadow map, mat4 matrix, vec3 from, vec3 u, vec3 w, float radius,
+             float bias) {
+    vec4 p = matrix * vec4(from, 1.0);
+    vec4 a = matrix * vec4(u * radius, 0.0), b = matrix * vec4(w * (0.6 * radius), 0.0);
+    return (tap(map, p + a, bias) + tap(map, p - a, bias)
+          + tap(map, p + b, bias) + tap(map, p - b, bias)) * 0.25;
 }
 
 void main() {
     vec3 n = normalize(normal_base);
     vec3 v = normalize(eye - position_base);
-    if (dot(n, v) < 0.0) n = -n;
+    n = dot(n, v) < 0.0 ? -n : n;
 
     // Box mapping: the body's dominant axis chooses the plane of the pattern.
     vec3 a = abs(normal_body);
     vec2 uv = a.z > max(a.x, a.y) ? position_body.xy
             : (a.x > a.y ? position_body.yz : position_body.xz);
-    float c = cos(pattern.z), s = sin(pattern.z);
-    vec2 turned = mat2(c, s, -s, c) * uv * pattern.y + pattern_offset;
-    vec3 albedo = color_a;
-#ifdef PATTERNED
-    albedo = mix(color_a, color_b, texture(patterns, vec3(turned, pattern.x)).r);
+    float c = body[6].z, s = body[6].w;
+    vec2 turned = mat2(c, s, -s, c) * uv * body[6].y + body[7].xy;
+    vec3 albedo = body[4].rgb;
+#ifdef PATTERN
+    albedo = mix(albedo, body[5].rgb, texture(patterns, vec3(turned, body[6].x)).r);
 #endif
-#ifdef GRAINED
-    albedo *= 1.0 + grain_strength
-        * (texture(patterns, vec3(turned * 3.7 + 0.31, pattern.w)).r - 0.5);
+#ifdef PICTURE
+    albedo *= pow(texture(pictures, vec3(turned, body[7].w)).rgb, vec3(2.2));
+#endif
+#ifdef UV
+    albedo *= pow(texture(pictures, vec3(mesh_uv, body[7].w)).rgb, vec3(2.2));
+#endif
+#ifdef GRAIN
+    albedo *= 1.0 + body[5].w
+        * (texture(patterns, vec3(turned * 3.7 + 0.31, body[7].z)).r - 0.5);
 #endif
 
-    float rough = surface.x, metal = surface.y;
+    float rough = body[8].x, metal = body[8].y, shine = body[8].z;
     float power = 2.0 / max(rough * rough * rough * rough, 1e-4);
-    vec3 f0 = mix(vec3(0.08 * surface.z), albedo, metal);
+    vec3 f0 = mix(vec3(0.08 * shine), albedo, metal);
     vec3 diffuse = albedo * (1.0 - metal);
 
-    float facing = max(dot(n, v), 0.0);
-    float fresnel = pow(1.0 - facing, 5.0) * (1.0 - rough) ;
-    vec3 f = f0 + (1.0 - f0) * fresnel * min(1.0, surface.z + metal);
+    float away = 1.0 - max(dot(n, v), 0.0);
+    float away2 = away * away;
+    float fresnel = away2 * away2 * away * (1.0 - rough);
+    vec3 f = f0 + (1.0 - f0) * fresnel * min(1.0, shine + metal);
 
-    float open = mix(1.0, shadow(shadow_sky, shadow_matrix_sky, softness.z, 0.004),
+    float angle = fract(52.98 * fract(dot(gl_FragCoord.xy, vec2(0.0671, 0.00584)))) * 6.2832;
+    vec3 t = normalize(abs(n.z) < 0.8 ? vec3(n.y, -n.x, 0.0) : vec3(0.0, n.z, -n.y));
+    vec3 b = cross(n, t);
+    vec3 u = cos(angle) * t + sin(angle) * b, w = cross(n, u);
+    // Away from the surface: a map's own texels must not shade the surface they were taken from.
+    vec3 lifted = position_base + n * 0.002;
+    float open = mix(1.0, shadow(shadow_sky, shadow_matrix_sky, lifted, u, w, softness.z, 0.0015),
                      occlusion_strength);
     vec3 ambient = mix(ground_color, sky_color, 0.5 + 0.5 * n.z) * open;
     vec3 r = reflect(-v, n);
@@ -114,7 +192,8 @@ void main() {
     sum *= exposure;
     // Filmic shoulder: highlights saturate softly, as cameras do.
     sum = sum * (1.0 + sum * 0.12) / (1.0 + sum * 0.45);
-    color = vec4(pow(clamp(sum, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);
+    color = vec4(pow(clamp(sum, 0.0, 1.0), vec3(1.0 / 2.2)), key);
+    id = vec4(body[4].w, 0.0, 0.0, 1.0);
 }
 """
 
@@ -124,21 +203,31 @@ _LIGHT = """
         float inverse = inversesqrt(dot(to_light, to_light));
         vec3 l = to_light * inverse;
         float nl = max(dot(n, l), 0.0);
-        vec3 light = light_color[%(i)d] * (nl * min(inverse * inverse, 20.0));
+        float edge = light_beam[%(i)d].w;
+        float beam = clamp((dot(l, -light_beam[%(i)d].xyz) - edge) * 6.0 + 0.5, 0.0, 1.0);
+        vec3 light = light_color[%(i)d] * (nl * beam * min(inverse * inverse, 20.0));
         %(shadow)s
         float nh = max(dot(n, normalize(l + v)), 0.0);
         float lobe = pow(nh, power) * (power + 2.0) * 0.125;
-        sum += light * (diffuse + f * min(lobe, 60.0));
+        sum += light * (diffuse + f * min(lobe, 60.0) * light_specular[%(i)d]);
     }
 """
-_SHADOW = ('light *= shadow(shadow_%(i)d, shadow_matrix_%(i)d, softness[%(i)d], '
-           '0.002 / max(nl, 0.2));')
+_SHADOW = """light *= 1.0 - light_shadow[%(i)d] * (1.0 - shadow(
+            shadow_%(i)d, shadow_matrix_%(i)d, lifted, u, w, softness[%(i)d], 0.0006));"""
+
+#: What a surface's colour comes from; the last is the mesh's own UV map.
+SOURCES = ('PLAIN', 'PATTERN', 'PICTURE', 'UV')
 
 
-def color_fragment(light_count: int, patterned: bool, grained: bool) -> str:
+def color_vertex(source: str) -> str:
+    """The vertex shader for a source of colour, one of ``SOURCES``."""
+    return COLOR_VERTEX.replace('#version 330\n', f'#version 330\n#define {source}\n')
+
+
+def color_fragment(light_count: int, source: str, grained: bool) -> str:
     """The fragment shader for a number of lights and a kind of surface."""
     lights = ''.join(_LIGHT % {'i': i, 'shadow': _SHADOW % {'i': i} if i < SHADOWED_LIGHTS else ''}
                      for i in range(light_count))
-    defines = f'#define LIGHTS {light_count}\n'
-    defines += '#define PATTERNED\n' * patterned + '#define GRAINED\n' * grained
+    defines = (f'#define LIGHTS {light_count}\n#define {source}\n' + '#define GRAIN\n' * grained
+               + f'#define SHADOWS {min(light_count, SHADOWED_LIGHTS)}\n')
     return '#version 330\n' + defines + _COLOR_FRAGMENT.replace('    // lights\n', lights)

@@ -15,7 +15,11 @@ from dr_perception.core.camera import PinholeCamera
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks: two colours mixed by a pattern, and how it reflects."""
+    """How a surface looks: two colours mixed by a pattern, and how it reflects.
+
+    ``picture`` is the number of a picture that colours the surface instead of the pattern, tinted
+    by ``color_a``; -1 for none.
+    """
 
     color_a: tuple[float, float, float]
     color_b: tuple[float, float, float]
@@ -28,6 +32,11 @@ class Material:
     roughness: float
     metalness: float
     specular: float
+    picture: int = -1
+
+
+#: What a body is in the scene.
+KINDS = ('object', 'distractor', 'arm', 'table', 'room')
 
 
 @dataclass(frozen=True)
@@ -40,20 +49,36 @@ class Body:
     material: Material
     object_name: str = ''
     casts_shadow: bool = True
+    kind: str = 'object'
 
 
 @dataclass(frozen=True)
 class Light:
-    """A lamp at a position; ``softness_m`` is the width of its shadow's edge on the table."""
+    """A lamp at a position.
+
+    Attributes:
+        position_m: in base.
+        color: linear intensity at 1 m.
+        softness_m: width of its shadow's edge on the table; the lamp's size decides it.
+        target_m: the point it is turned to; of interest for spots alone.
+        beam_deg: full angle of the beam; 360 shines all round.
+        specular: strength of its highlights, 1 for the material's own.
+        shadow: how much of its light is missing in its shadow, 0...1. Of the first two lights only:
+            the others throw none.
+    """
 
     position_m: tuple[float, float, float]
     color: tuple[float, float, float]
     softness_m: float
+    target_m: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    beam_deg: float = 360.0
+    specular: float = 1.0
+    shadow: float = 1.0
 
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """One scene. The first two lights cast shadows."""
+    """One scene. The first two lights can throw shadows."""
 
     bodies: tuple[Body, ...]
     lights: tuple[Light, ...]
