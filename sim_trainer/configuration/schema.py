@@ -16,6 +16,7 @@ from dr_perception.core.transforms import look_at
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
 from sim_trainer.configuration.objects import ObjectConfig
+from sim_trainer.configuration.randomization import RandomizationConfig
 from sim_trainer.errors import ConfigurationError
 
 
@@ -71,48 +72,6 @@ class WorkspaceConfig:
                 raise ConfigurationError(
                     f'workspace.{name}: [{span.low:g}, {span.high:g}] m; expected a span of at '
                     'least 0.02 m within 5 m of the base (metres, not millimetres)')
-
-
-@dataclass(frozen=True)
-class RandomizationConfig:
-    """What varies from picture to picture, and by how much (each law: uniform)."""
-
-    #: objects to localize in one picture
-    object_count: Range = Range(2, 8)
-    #: chance that an object lies on another of its stable faces instead of upright
-    tumbled_probability: float = 0.25
-    #: chance that the objects are dropped and settle by physics instead of being placed
-    physics_probability: float = 0.1
-    #: chance that distractors crowd round the objects, so that they hide each other
-    crowded_probability: float = 0.4
-    #: distractors in one picture
-    distractor_count: Range = Range(0, 10)
-    #: chance that the arm stands in the scene
-    arm_probability: float = 0.6
-    #: camera position, uniform in a box of these sides round the nominal
-    camera_box_m: tuple[float, float, float] = (0.26, 0.26, 0.20)
-    #: the view direction is turned by up to this in each direction
-    camera_turn_deg: float = 6.0
-    #: field of view scaled by up to this part
-    camera_zoom: float = 0.05
-    #: number of lights
-    light_count: Range = Range(1, 4)
-    #: distance of the lights from the workspace
-    light_distance_m: Range = Range(0.6, 2.5)
-    #: exposure, powers of two round a mid-grey picture
-    exposure_stops: Range = Range(-1.3, 1.0)
-
-    def __post_init__(self) -> None:
-        for name in ('tumbled_probability', 'physics_probability', 'crowded_probability',
-                     'arm_probability'):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ConfigurationError(f'randomization.{name}: {value:g}; expected 0...1')
-        if self.object_count.low < 0 or self.distractor_count.low < 0 or self.light_count.low < 1:
-            raise ConfigurationError('randomization: counts start at 0, lights at 1')
-        if self.light_count.high > 6:
-            raise ConfigurationError(f'randomization.light_count: up to {self.light_count.high:g};'
-                                     ' the renderer has at most 6 lights')
 
 
 @dataclass(frozen=True)

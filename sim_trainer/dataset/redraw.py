@@ -129,7 +129,7 @@ def _drawn(config: SceneConfig, records: Iterator[tuple[int, SceneRecord]]
             if unknown:
                 raise DatasetError(f'picture {picture_id}: its record names the mesh '
                                    f'{min(unknown)!r}, which the configuration does not have')
-            yield picture_id, developed(renderer.draw(record), record, config, picture_id)
+            yield picture_id, developed(renderer.draw(record), record)
     finally:
         renderer.close()
         generator.close()

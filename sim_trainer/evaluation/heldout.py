@@ -15,9 +15,8 @@ from sim_trainer.dataset.labels import label_scene
 from sim_trainer.rendering.base import Picture
 from sim_trainer.rendering.factory import make_renderer
 from sim_trainer.scene.generator import SceneGenerator
-from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.scene.record import SceneRecord
-from sim_trainer.sensor.effects import apply_sensor, draw_sensor
+from sim_trainer.sensor.effects import apply_sensor
 
 #: Added to the seed: other scenes, other patterns, other distractor shapes than in training.
 SEED_OFFSET = 100_003
@@ -36,7 +35,7 @@ def simulated_pictures(config: SceneConfig, count: int, first: int = 0, descript
             picture = renderer.draw(scene)
             labels = label_scene(scene, picture.instance_ids, generator.catalogue)
             yield BopPicture(index, Path(f'{index:06d}.png'),
-                             developed(picture, scene, config, index), scene.camera,
+                             developed(picture, scene), scene.camera,
                              scene.T_base_camera,
                              [BopInstance(names[label.object_index], label.T_camera_object,
                                           label.visible_fraction) for label in labels],
@@ -46,11 +45,10 @@ def simulated_pictures(config: SceneConfig, count: int, first: int = 0, descript
         generator.close()
 
 
-def developed(picture: Picture, scene: SceneRecord, config: SceneConfig, index: int
-              ) -> np.ndarray:
-    """The drawn picture of a scene as the sensor gives it, (H, W, 3) uint8."""
-    sensor = draw_sensor(frame_rng(config.seed, index, 'sensor'))
-    return apply_sensor(picture.image_rgb, sensor)
+def developed(picture: Picture, scene: SceneRecord) -> np.ndarray:
+    """The drawn picture of a scene as its sensor gives it, (H, W, 3) uint8."""
+    return picture.image_rgb if scene.sensor is None else apply_sensor(picture.image_rgb,
+                                                                       scene.sensor)
 
 
 def held_out_pictures(config: SceneConfig, count: int) -> Iterator[BopPicture]:

@@ -99,13 +99,19 @@ class PhysicsWorld:
             self._visuals.append((link, make_transform(rotation_from_quat_xyzw(quat), position)))
         self.arm_links = links
 
-    def arm_poses(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """``T_base_mesh`` of every arm mesh at a random joint configuration."""
+    def arm_poses(self, rng: np.random.Generator, joint_range: float = 1.0) -> list[np.ndarray]:
+        """``T_base_mesh`` of every arm mesh at a random joint configuration.
+
+        Args:
+            rng: generator of this draw.
+            joint_range: part of each joint's range that is used, round its middle.
+        """
         p, client = self._p, self._client
         low, high = self._limits.T
         free = low >= high
         low, high = np.where(free, -np.pi, low), np.where(free, np.pi, high)
-        for joint, angle in zip(self._joints, rng.uniform(low, high)):
+        middle, half = (low + high) / 2, (high - low) / 2 * joint_range
+        for joint, angle in zip(self._joints, rng.uniform(middle - half, middle + half)):
             p.resetJointState(self._arm, joint, angle, physicsClientId=client)
         poses = []
         for link, T_inertial_mesh in self._visuals:

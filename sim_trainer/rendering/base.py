@@ -34,6 +34,8 @@ class Renderer(Protocol):
     """Draws scene records. Not safe to share between threads or processes."""
 
     name: str
+    #: what draws: a GPU's name, or the CPU's
+    device: str
 
     def add_mesh(self, name: str, mesh: DrawMesh) -> None:
         """Make a mesh known under the name that ``Body.mesh`` uses."""

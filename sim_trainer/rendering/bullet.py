@@ -42,6 +42,7 @@ class BulletRenderer:
     """Draws scene records with PyBullet. See ``Renderer``."""
 
     name = 'bullet'
+    device = 'CPU (PyBullet TinyRenderer)'
 
     def __init__(self, patterns: np.ndarray) -> None:
         """Open a client of its own.
@@ -108,7 +109,8 @@ class BulletRenderer:
         instances = np.cumsum([bool(body.object_name) for body in scene.bodies])
         table = np.array([0, *(number if body.object_name else 0
                                for body, number in zip(scene.bodies, instances))], np.uint8)
-        return Picture(self._develop(scene, rgba, body_ids), table[body_ids])
+        room = np.array([True, *(body.kind == 'room' for body in scene.bodies)])
+        return Picture(self._develop(scene, rgba, body_ids), table[body_ids], room[body_ids])
 
     def close(self) -> None:
         """See ``Renderer.close``."""

@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.rendering.base import Renderer, RendererUnavailableError
+from sim_trainer.rendering.base import Picture, Renderer, RendererUnavailableError
+from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.rendering.opengl import OpenGLRenderer
-from sim_trainer.rendering.patterns import make_patterns
 from sim_trainer.scene.generator import SceneGenerator
+from sim_trainer.scene.record import SceneRecord
+from sim_trainer.sensor.background import apply_background
+from sim_trainer.textures.bank import TextureBank
 
 logger = logging.getLogger(__name__)
 
 
+class SceneRenderer:
+    """A renderer that also puts the record's picture behind the scene. See ``Renderer``."""
+
+    def __init__(self, inner: Renderer, textures: TextureBank) -> None:
+        self._inner, self._textures = inner, textures
+        self.name = inner.name
+        self.device = inner.device
+
+    def add_mesh(self, name: str, mesh: DrawMesh) -> None:
+        """See ``Renderer.add_mesh``."""
+        self._inner.add_mesh(name, mesh)
+
+    def draw(self, scene: SceneRecord) -> Picture:
+        """See ``Renderer.draw``."""
+        picture = self._inner.draw(scene)
+        if scene.background is None:
+            return picture
+        return replace(picture, image_rgb=apply_background(
+            picture.image_rgb, picture.room_mask, scene.background, self._textures.backgrounds()))
+
+    def close(self) -> None:
+        """See ``Renderer.close``."""
+        self._inner.close()
+
+
 def make_renderer(config: SceneConfig, generator: SceneGenerator) -> Renderer:
-    """A renderer that knows every mesh of the generator's scenes."""
-    patterns = make_patterns(config.seed)
-    renderer: Renderer
+    """A renderer that knows every mesh and texture of the generator's scenes."""
+    textures = generator.textures
+    patterns = textures.patterns()
+    inner: Renderer
     try:
-        renderer = OpenGLRenderer(patterns)
+        inner = OpenGLRenderer(patterns, textures.pictures)
     except RendererUnavailableError as error:
         from sim_trainer.rendering.bullet import BulletRenderer
         logger.warning('%s. Drawing with PyBullet instead: one light, no soft shadows, no '
-                       'antialiasing, a worse model', error)
-        renderer = BulletRenderer(patterns)
+                       'antialiasing, no pictures on surfaces, a worse model', error)
+        inner = BulletRenderer(patterns)
+    renderer = SceneRenderer(inner, textures)
     for name, mesh in generator.draw_meshes().items():
         renderer.add_mesh(name, mesh)
     return renderer

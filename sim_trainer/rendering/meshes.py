@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim_trainer.objects.mesh_file import MeshFile
+
 
 @dataclass(frozen=True, eq=False)
 class DrawMesh:
     """Unindexed triangles: positions (3F, 3) and unit normals (3F, 3), float32.
 
-    ``uv`` (3F, 2) places a picture on the mesh, v down from the picture's first row; None for none.
+    ``uv`` (3F, 2) places a picture on the mesh, v down from the picture's first row; None for
+    none.
     """
 
     positions: np.ndarray
@@ -40,3 +43,13 @@ def draw_mesh(vertices_m: np.ndarray, faces: np.ndarray, crease_deg: float = 30.
             normals[face_index, corner] = total / max(np.linalg.norm(total), 1e-15)
     return DrawMesh(corners.reshape(-1, 3).astype(np.float32),
                     normals.reshape(-1, 3).astype(np.float32))
+
+
+def draw_mesh_file(mesh: MeshFile, crease_deg: float = 30.0) -> DrawMesh:
+    """A ``DrawMesh`` of a user's mesh with its UV map, if it has one."""
+    drawn = draw_mesh(mesh.vertices_m, mesh.faces, crease_deg)
+    if mesh.uv is None or mesh.texture_rgb is None:
+        return drawn
+    # The file counts v upwards, the picture's rows go down.
+    uv = mesh.uv[mesh.faces].reshape(-1, 2).astype(np.float32)
+    return DrawMesh(drawn.positions, drawn.normals, np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1))

@@ -14,8 +14,9 @@ from sim_trainer.rendering import shaders
 from sim_trainer.rendering.base import Picture, RendererUnavailableError
 from sim_trainer.rendering.distortion import LensMap
 from sim_trainer.rendering.meshes import DrawMesh
-from sim_trainer.rendering.uniforms import (ROOM_ID, SKY_SOFTNESS_M, body_blocks, column_major, frame_uniforms, inside_frustum,
-                                            lamp_matrix, model_matrices, projection, sky_matrix)
+from sim_trainer.rendering.uniforms import (ROOM_ID, SKY_SOFTNESS_M, body_blocks, column_major,
+                                            frame_uniforms, inside_frustum, lamp_matrix,
+                                            model_matrices, projection, sky_matrix)
 from sim_trainer.scene.record import Body, SceneRecord
 
 #: Shadow maps: of lamps, and of the sky, which is coarse and smooth.

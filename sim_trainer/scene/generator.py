@@ -2,166 +2,183 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from dr_perception.core.objects import ObjectModel
-from dr_perception.core.resting import rotation_to_down
-from dr_perception.core.transforms import make_transform, rotation_about
-from sim_trainer.configuration.distractors import DistractorConfig
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue
+from sim_trainer.objects.decimation import decimated
 from sim_trainer.physics.world import PhysicsWorld
-from sim_trainer.rendering.meshes import DrawMesh, draw_mesh
+from sim_trainer.rendering.meshes import DrawMesh, draw_mesh, draw_mesh_file
+from sim_trainer.scene.arm import random_arm
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.lighting import random_lighting
-from sim_trainer.scene.materials import random_material
-from sim_trainer.scene.placement import (Table, footprint_radius, random_rotation,
-                                         standing_pose)
+from sim_trainer.scene.materials import Painter, pictured
+from sim_trainer.scene.placement import Table
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.scene.record import Body, SceneRecord
 from sim_trainer.scene.surroundings import random_surroundings
+from sim_trainer.scene.things import TableSetter
 from sim_trainer.scene.viewpoint import random_viewpoint, random_window
+from sim_trainer.sensor.background import draw_background
+from sim_trainer.sensor.effects import draw_sensor
+from sim_trainer.textures.bank import TextureBank
 
-#: The arm must leave this much room (m) round the camera, or it fills the picture.
-CAMERA_CLEARANCE_M = 0.35
+#: Randomizers, as ``preview --only`` names them.
+RANDOMIZERS = ('objects', 'distractors', 'textures', 'lighting', 'viewpoint', 'arm',
+               'surroundings', 'background', 'sensor')
+#: Triangles of a link of the arm: drawing costs time by the triangle on a CPU.
+ARM_LINK_FACES = 400
+#: The border of the workspace must not be the border of what was seen.
+MARGIN_M = 0.02
+#: Scenes that are tried before a workspace is called too small.
+_TRIAL_SCENES = 12
 
 
 class SceneGenerator:
     """Draws scene records of one configuration. Holds a physics client; one per process."""
 
     def __init__(self, config: SceneConfig) -> None:
+        """Load meshes, textures and the arm.
+
+        Raises:
+            ConfigurationError: a file cannot be used, or the objects cannot be placed or seen.
+        """
         self.config = config
+        randomization = config.randomization
         self.catalogue: tuple[ObjectModel, ...] = build_catalogue(config.objects)
+        self.textures = TextureBank(config)
         self._world = PhysicsWorld(config.arm_urdf)
-        self._distractors = DistractorLibrary(DistractorConfig(), config.seed, self.catalogue)
+        distractors = DistractorLibrary(randomization.distractors, config.seed, self.catalogue)
+        self._setter = TableSetter(randomization.objects, self.catalogue, distractors,
+                                   self._world)
+        self._painter = Painter(randomization.textures, config.seed, self.textures.user_count)
         self._shapes: dict[str, tuple[np.ndarray, np.ndarray]] = {
             'unit_box': primitives.convex_mesh(primitives.box_points((1, 1, 1))),
-            'unit_cylinder': primitives.convex_mesh(primitives.prism_points(0.5, 1, 48)),
-            **self._distractors.meshes,
+            'unit_cylinder': primitives.convex_mesh(primitives.prism_points(0.5, 1, 32)),
+            **distractors.meshes,
             **{model.name: (model.vertices_m, model.faces) for model in self.catalogue},
-            **{link.mesh_name: (link.vertices_m, link.faces) for link in self._world.arm_links},
+            **{link.mesh_name: decimated(link.vertices_m, link.faces, ARM_LINK_FACES)
+               for link in self._world.arm_links},
         }
         workspace = config.workspace
         self.workspace_m = (workspace.x_m.low, workspace.x_m.high,
                             workspace.y_m.low, workspace.y_m.high)
+        try:
+            self._check_room()
+            self._check_view()
+        except ConfigurationError:
+            self.close()
+            raise
 
     def draw_meshes(self) -> dict[str, DrawMesh]:
         """Every mesh that scenes name, ready to draw."""
-        return {name: draw_mesh(vertices, faces)
-                for name, (vertices, faces) in self._shapes.items()}
+        meshes = {name: draw_mesh(vertices, faces)
+                  for name, (vertices, faces) in self._shapes.items()}
+        for name, mesh in self.textures.mesh_files.items():
+            meshes[name] = draw_mesh_file(mesh)
+        return meshes
 
-    def scene(self, frame_index: int, whole_picture: bool = False) -> SceneRecord:
+    def scene(self, frame_index: int, whole_picture: bool = False,
+              only: Iterable[str] | None = None) -> SceneRecord:
         """The scene of one frame; the same for the same configuration and index.
 
         Args:
             frame_index: 0, 1, ...
             whole_picture: draw the camera's whole picture instead of a window of it.
+            only: names of ``RANDOMIZERS`` that change with the index; the others draw as in frame
+                0. None: all change.
         """
         config, randomization = self.config, self.config.randomization
 
-        def rng(name: str) -> np.random.Generator:
-            return frame_rng(config.seed, frame_index, name)
+        def rng(name: str, randomizer: str | None = None) -> np.random.Generator:
+            changes = only is None or (randomizer or name) in only
+            return frame_rng(config.seed, frame_index if changes else 0, name)
 
-        camera, T_base_camera = random_viewpoint(rng('viewpoint'), config.camera, randomization)
+        camera, T_base_camera = random_viewpoint(rng('viewpoint'), config.camera,
+                                                 randomization.viewpoint)
         if not whole_picture:
-            camera = random_window(rng('window'), camera, T_base_camera, self.workspace_m,
-                                   config.frames)
-        lights, mood = random_lighting(rng('lighting'), randomization)
-        bodies = random_surroundings(rng('surroundings'), self.workspace_m)
-        bodies += self._things(rng('objects'), T_base_camera)
-        bodies += self._arm(rng('arm'), T_base_camera)
-        return SceneRecord(tuple(bodies), lights, camera=camera, T_base_camera=T_base_camera,
-                           **mood)
+            camera = random_window(rng('window', 'viewpoint'), camera, T_base_camera,
+                                   self.workspace_m, config.frames)
+        lights, mood = random_lighting(rng('lighting'), randomization.lighting)
+        bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
+                                     self.workspace_m)
+        bodies += self._things(rng('objects'), rng('distractors'), T_base_camera)
+        bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera)
+        background = draw_background(rng('background'), randomization.background,
+                                     self.textures.background_count)
+        return SceneRecord(self._painted(rng('textures'), bodies), lights, camera=camera,
+                           T_base_camera=T_base_camera, background=background,
+                           sensor=draw_sensor(rng('sensor'), randomization.sensor), **mood)
 
     def close(self) -> None:
         """Close the physics client."""
         self._world.close()
 
-    def _things(self, rng: np.random.Generator, T_base_camera: np.ndarray) -> list[Body]:
-        randomization = self.config.randomization
+    def _table(self, T_base_camera: np.ndarray) -> Table:
         x0, x1, y0, y1 = self.workspace_m
-        middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-        toward = T_base_camera[:2, 3] - middle
-        # 2 cm beyond the workspace: its border must not be the border of what was seen.
-        table = Table(np.array([x0, y0]) - 0.02, np.array([x1, y1]) + 0.02,
-                      toward / np.linalg.norm(toward))
-        crowded = rng.random() < randomization.crowded_probability
-        count = randomization.object_count.sample_int(rng)
-        # Each kind at most once while there are kinds left; beyond that, again.
-        kinds = np.concatenate([rng.permutation(len(self.catalogue)) for _ in range(
-            -(-max(count, 1) // len(self.catalogue)))])[:count]
-        if len(kinds) > 2 and rng.random() < 0.15:
-            kinds[0] = kinds[1]         # several of one kind, now and then
-        order = [('object', self.catalogue[int(k)].name) for k in kinds]
-        order += [('distractor', '')] * randomization.distractor_count.sample_int(rng)
-        rng.shuffle(order)
-        drop = rng.random() < randomization.physics_probability
-        models = {model.name: model for model in self.catalogue}
-        placed: list[Body] = []
-        corners: list[np.ndarray] = []
-        for role, name in order:
-            scale = (1.0, 1.0, 1.0)
-            if role == 'distractor':
-                name, scale = self._distractors.draw(rng)
-            vertices = self._shapes[name][0]
-            if role == 'object':
-                R = self._object_rotation(rng, models[name])
-                material = random_material(rng, (0.01, 0.15), 0.55)
+        toward = T_base_camera[:2, 3] - [(x0 + x1) / 2, (y0 + y1) / 2]
+        return Table(np.array([x0, y0]) - MARGIN_M, np.array([x1, y1]) + MARGIN_M,
+                     toward / max(np.linalg.norm(toward), 1e-9))
+
+    def _things(self, rng: np.random.Generator, distractor_rng: np.random.Generator,
+                T_base_camera: np.ndarray) -> list[Body]:
+        table = self._table(T_base_camera)
+        drop = self.config.randomization.objects.dropped.happens(rng)
+        things, _ = self._setter.objects(rng, table)
+        things += self._setter.others(distractor_rng, table, things)
+        if drop and things:
+            return self._setter.dropped(rng, things, (table.low_m + table.high_m) / 2)
+        return [thing.body for thing in things]
+
+    def _painted(self, rng: np.random.Generator, bodies: list[Body]) -> tuple[Body, ...]:
+        arm = [self._painter.paint(rng, 'arm') for _ in range(2)]
+        painted, links = [], 0
+        for body in bodies:
+            if body.kind == 'arm':
+                # Two materials in turn: joints and shells.
+                material, links = arm[links % 2], links + 1
             else:
-                R = (random_rotation(rng) if rng.random() < 0.3
-                     else rotation_about('z', rng.uniform(-np.pi, np.pi)))
-                material = random_material(rng, (0.01, 0.15), 0.5)
-            sized = vertices * scale
-            near = crowded and rng.random() < 0.8
-            place = table.find_room(rng, footprint_radius(sized, R), near,
-                                    in_front=role == 'distractor' and rng.random() < 0.5)
-            if place is None:
-                continue
-            pose = standing_pose(sized, R, place)
-            if drop:
-                pose[2, 3] += rng.uniform(0.02, 0.15)
-                pose[:3, :3] = pose[:3, :3] @ random_rotation(rng)
-                pose[:2, 3] = middle + (pose[:2, 3] - middle) * 0.6
-            placed.append(Body(name, pose, scale, material, name if role == 'object' else ''))
-            corners.append(sized)
-        if drop:
-            return self._settled(placed, corners)
-        return placed
+                material = self._painter.paint(rng, body.kind)
+            own = self.textures.mesh_pictures.get(body.object_name)
+            if own is not None:
+                material = pictured(material, own, rng)
+            painted.append(replace(body, material=material))
+        return tuple(painted)
 
-    def _object_rotation(self, rng: np.random.Generator, model: ObjectModel) -> np.ndarray:
-        yaw = rotation_about('z', rng.uniform(-np.pi, np.pi))
-        if rng.random() < self.config.randomization.tumbled_probability:
-            down = model.resting_downs[int(rng.integers(len(model.resting_downs)))]
-            return yaw @ rotation_to_down(down)
-        return yaw
+    def _check_room(self) -> None:
+        """Objects that never find room would silently be missing from the training data."""
+        wanted = round(self.config.randomization.objects.count.low)
+        most = 0
+        for trial in range(_TRIAL_SCENES):
+            things, _ = self._setter.objects(frame_rng(self.config.seed, trial, 'room'),
+                                             self._table(self.config.camera.T_base_camera))
+            most = max(most, len(things))
+            if most >= wanted:
+                return
+        x0, x1, y0, y1 = self.workspace_m
+        raise ConfigurationError(
+            f'only {most} of {wanted} objects find room in the workspace x {x0:g}...{x1:g}, '
+            f'y {y0:g}...{y1:g} m ({_TRIAL_SCENES} scenes tried); enlarge the workspace or lower '
+            'randomization.objects.count')
 
-    def _settled(self, bodies: list[Body], corners: list[np.ndarray]) -> list[Body]:
-        rest = self._world.settle(corners, [body.T_base_body for body in bodies])
-        return [replace(body, T_base_body=pose) for body, pose in zip(bodies, rest)
-                if pose is not None]
-
-    def _arm(self, rng: np.random.Generator, T_base_camera: np.ndarray) -> list[Body]:
-        draw = rng.random()
-        if draw >= self.config.randomization.arm_probability or not self._world.arm_links:
-            if draw > 0.85:     # a bare column: other people's robots
-                radius, height = rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.5)
-                pose = make_transform(np.eye(3), [rng.uniform(-0.1, 0.08), rng.uniform(-0.1, 0.1),
-                                                  height / 2])
-                return [Body('unit_cylinder', pose, (radius, radius, height),
-                             random_material(rng, (0.02, 0.5), 0.5))]
-            return []
-        for _ in range(8):
-            poses = self._world.arm_poses(rng)
-            places = np.array([pose[:3, 3] for pose in poses])
-            low = ((places[:, 2] < 0.25) & (places[:, 0] > 0.15)).any()
-            near = np.linalg.norm(places - T_base_camera[:3, 3], axis=1).min()
-            if not low and near > CAMERA_CLEARANCE_M:
-                break
-        else:
-            return []
-        palette = [random_material(rng, (0.02, 0.4), 0.7) for _ in range(2)]
-        return [Body(link.mesh_name, pose, (1.0, 1.0, 1.0), palette[i % 2])
-                for i, (link, pose) in enumerate(zip(self._world.arm_links, poses))]
+    def _check_view(self) -> None:
+        """The nominal camera must see a part of the workspace."""
+        x0, x1, y0, y1 = self.workspace_m
+        grid = np.stack([*np.meshgrid(np.linspace(x0, x1, 9), np.linspace(y0, y1, 9)),
+                         np.full((9, 9), 0.02)], -1).reshape(-1, 3)
+        config = self.config.camera
+        R, t = config.T_base_camera[:3, :3], config.T_base_camera[:3, 3]
+        pixels = config.camera.project((grid - t) @ R)
+        inside = ((pixels >= -0.5) & (pixels < [config.width_px - 0.5, config.height_px - 0.5])
+                  ).all(1)
+        if not inside.any():
+            raise ConfigurationError(
+                f'camera: at {list(config.position_m)} m, looking at {list(config.look_at_m)} m, '
+                f'it sees nothing of the workspace x {x0:g}...{x1:g}, y {y0:g}...{y1:g} m; '
+                'correct camera.position_m, camera.look_at_m or the workspace')

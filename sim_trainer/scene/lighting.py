@@ -6,40 +6,61 @@ import colorsys
 
 import numpy as np
 
-from sim_trainer.configuration.schema import RandomizationConfig
+from sim_trainer.configuration.randomization import LightingConfig
 from sim_trainer.scene.record import Light
 
 #: Point the lights are placed round, near the middle of the workspace.
 CENTRE_M = np.array([0.5, 0.0, 0.0])
+#: Drawn light to mid-grey picture.
+_EXPOSURE = 1.3
 
 
-def random_lighting(rng: np.random.Generator, config: RandomizationConfig
+def nominal_lighting() -> tuple[tuple[Light, ...], dict[str, object]]:
+    """One white lamp to the side above the table, and an even room."""
+    lamp = Light((0.8, 0.5, 1.4), (1.6, 1.6, 1.6), 0.01)
+    return (lamp,), {'sky_color': (0.35, 0.35, 0.35), 'ground_color': (0.2, 0.2, 0.2),
+                     'occlusion_strength': 0.5, 'exposure': _EXPOSURE}
+
+
+def random_lighting(rng: np.random.Generator, config: LightingConfig
                     ) -> tuple[tuple[Light, ...], dict[str, object]]:
-    """Lights (the first two cast shadows), and the scene's sky, ground and exposure.
+    """Lights (the first two may throw shadows), and the scene's sky, ground and exposure.
 
     The sum of all light on the table is normalized before the exposure is drawn: otherwise four
     lamps would mean a burnt picture and one lamp a black one, and the network would learn that.
     """
-    count = config.light_count.sample_int(rng)
-    warmth = rng.uniform(0.0, 0.35)
+    if not config.enabled:
+        return nominal_lighting()
+    count = config.count.sample_int(rng)
+    saturation = config.saturation.sample(rng)
     shares = rng.dirichlet(np.full(count, 1.5))
-    ambient_share = rng.uniform(0.08, 0.6)
+    ambient_share = config.ambient_share.sample(rng)
+    low, high = np.sin(np.radians([config.elevation_deg.low, config.elevation_deg.high]))
     lights = []
     for share in shares:
-        azimuth, elevation = rng.uniform(-np.pi, np.pi), np.arcsin(rng.uniform(0.3, 0.98))
-        distance = config.light_distance_m.sample(rng)
-        direction = np.array([np.cos(azimuth) * np.cos(elevation),
-                              np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+        azimuth, sine = rng.uniform(-np.pi, np.pi), rng.uniform(low, high)
+        cosine = np.sqrt(1 - sine ** 2)
+        distance = config.distance_m.sample(rng)
+        direction = np.array([np.cos(azimuth) * cosine, np.sin(azimuth) * cosine, sine])
         hue = rng.choice([0.09, 0.12, 0.6]) + rng.normal(0, 0.03)
-        color = np.array(colorsys.hsv_to_rgb(hue % 1.0, warmth * rng.random(), 1.0))
-        power = share * (1 - ambient_share) * distance ** 2 / max(np.sin(elevation), 0.35)
-        lights.append(Light(tuple(CENTRE_M + direction * distance), tuple(power * color),
-                            float(rng.uniform(0.002, 0.03))))
+        color = np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation * rng.random(), 1.0))
+        power = share * (1 - ambient_share) * distance ** 2 / max(sine, 0.35)
+        spot = config.spot.happens(rng)
+        target = CENTRE_M + (rng.random(3) - 0.5) * [0.4, 0.5, 0.0]
+        beam_deg = config.beam_deg.sample(rng)
+        shadow = config.shadow_strength.sample(rng) if config.shadow.happens(rng) else 0.0
+        lights.append(Light(
+            _floats(CENTRE_M + direction * distance), _floats(power * color),
+            config.softness_m.sample(rng), _floats(target), beam_deg if spot else 360.0,
+            config.specular.sample(rng), shadow))
     sky = np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 0.25), 1.0)) * ambient_share
     ground = sky * rng.uniform(0.2, 0.9) * rng.uniform(0.85, 1.1, 3)
     return tuple(lights), {
-        'sky_color': tuple(float(c) for c in sky),
-        'ground_color': tuple(float(c) for c in ground),
-        'occlusion_strength': float(rng.uniform(0.2, 0.9)),
-        'exposure': float(2.0 ** config.exposure_stops.sample(rng) * 1.3),
+        'sky_color': _floats(sky), 'ground_color': _floats(ground),
+        'occlusion_strength': config.occlusion.sample(rng),
+        'exposure': 2.0 ** config.exposure_stops.sample(rng) * _EXPOSURE,
     }
+
+
+def _floats(values) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)

@@ -1,13 +1,86 @@
-"""Random materials: colours, pattern, roughness, metalness."""
+"""Random materials: colours, pattern or picture, roughness, metalness."""
 
 from __future__ import annotations
 
 import colorsys
+import zlib
 
 import numpy as np
 
+from sim_trainer.configuration.randomization import TextureConfig
 from sim_trainer.rendering.patterns import PATTERN_COUNT
 from sim_trainer.scene.record import Material
+
+_STREAM = zlib.crc32(b'texture')
+#: Least and largest repeat (m) of the pattern on each kind of body.
+PATTERN_SCALE_M = {'object': (0.01, 0.15), 'distractor': (0.01, 0.15), 'mark': (0.01, 0.2),
+                   'arm': (0.02, 0.4), 'table': (0.08, 1.2), 'room': (0.1, 2.0)}
+#: Colours of a scene without randomized textures.
+_NOMINAL = {'object': (0.75, 0.35, 0.2), 'distractor': (0.25, 0.45, 0.65),
+            'mark': (0.9, 0.9, 0.9), 'arm': (0.9, 0.5, 0.1), 'table': (0.6, 0.55, 0.5),
+            'room': (0.7, 0.7, 0.7)}
+
+
+def plain_material(kind: str) -> Material:
+    """The nominal material of a kind of body."""
+    color = _NOMINAL[kind]
+    return Material(color, color, 0, 0.1, 0.0, (0.0, 0.0), 0, 0.0, 0.6, 0.0, 0.5)
+
+
+class Painter:
+    """Draws materials by the law of a configuration."""
+
+    def __init__(self, config: TextureConfig, seed: int, picture_count: int) -> None:
+        """
+        Args:
+            config: the law.
+            seed: decides the textures where their number is limited.
+            picture_count: the user's pictures, numbered from 0.
+        """
+        self._config, self._seed, self._picture_count = config, seed, picture_count
+
+    def paint(self, rng: np.random.Generator, kind: str) -> Material:
+        """A material for a body of a kind (``record.KINDS``)."""
+        if not self._config.enabled:
+            return plain_material(kind)
+        if self._config.count:
+            texture = int(rng.integers(self._config.count))
+            rng = np.random.default_rng([self._seed, _STREAM, texture])
+        return self._draw(rng, kind)
+
+    def _draw(self, rng: np.random.Generator, kind: str) -> Material:
+        config = self._config
+        surroundings = kind in ('table', 'room')
+        color_a = random_color(rng)
+        if (config.plain_surroundings if surroundings else config.plain).happens(rng):
+            color_b = color_a
+        elif rng.random() < 0.5:
+            # Close tones: wood, stone, cloth. The paper's two independent colours are the rest.
+            shift = rng.uniform(-0.25, 0.25) + rng.normal(0, 0.05, 3)
+            color_b = tuple(float(c) for c in np.clip(np.array(color_a) + shift, 0, 1))
+        else:
+            color_b = random_color(rng)
+        low, high = np.log(PATTERN_SCALE_M[kind])
+        material = Material(
+            color_a, color_b, int(rng.integers(PATTERN_COUNT)),
+            float(np.exp(rng.uniform(low, high))), float(rng.uniform(0, np.pi)),
+            tuple(float(c) for c in rng.random(2)), int(rng.integers(PATTERN_COUNT)),
+            float(rng.uniform(0, 0.5) if rng.random() < 0.4 else 0.0),
+            config.roughness.sample(rng),
+            config.metalness.sample(rng) if config.metal.happens(rng) else 0.0,
+            config.specular.sample(rng))
+        if self._picture_count and config.pictured.happens(rng):
+            return pictured(material, int(rng.integers(self._picture_count)), rng)
+        return material
+
+
+def pictured(material: Material, picture: int, rng: np.random.Generator) -> Material:
+    """The material with a picture for its colour, slightly tinted."""
+    tint = tuple(float(c) for c in np.clip(rng.uniform(0.6, 1.0) * rng.uniform(0.85, 1.0, 3),
+                                           0, 1))
+    return Material(tint, tint, material.pattern, material.pattern_scale_m,
+                    material.pattern_angle_rad, material.pattern_offset, material.grain,
+                    0.0, material.roughness, material.metalness, material.specular, picture)
 
 
 def random_color(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -17,34 +90,3 @@ def random_color(rng: np.random.Generator) -> tuple[float, float, float]:
     saturation = rng.beta(1.2, 2.5)
     return tuple(float(c) for c in colorsys.hsv_to_rgb(rng.random(), saturation,
                                                        rng.uniform(0.12, 1.0)))
-
-
-def random_material(rng: np.random.Generator, pattern_scale_m: tuple[float, float],
-                    plain_probability: float) -> Material:
-    """A material.
-
-    Args:
-        rng: generator of this draw.
-        pattern_scale_m: least and largest repeat of the pattern (log-uniform).
-        plain_probability: chance of one colour without a pattern.
-    """
-    color_a = random_color(rng)
-    plain = rng.random() < plain_probability
-    if plain:
-        color_b = color_a
-    elif rng.random() < 0.5:
-        # Close tones: wood, stone, cloth. The paper's two independent colours are the other half.
-        shift = rng.uniform(-0.25, 0.25) + rng.normal(0, 0.05, 3)
-        color_b = tuple(float(c) for c in np.clip(np.array(color_a) + shift, 0, 1))
-    else:
-        color_b = random_color(rng)
-    low, high = pattern_scale_m
-    roughness = float(rng.uniform(0.12, 1.0) if rng.random() < 0.6 else rng.uniform(0.5, 1.0))
-    return Material(
-        color_a, color_b, int(rng.integers(PATTERN_COUNT)),
-        float(np.exp(rng.uniform(np.log(low), np.log(high)))),
-        float(rng.uniform(0, np.pi)), tuple(float(c) for c in rng.random(2)),
-        int(rng.integers(PATTERN_COUNT)),
-        float(rng.uniform(0, 0.5) if rng.random() < 0.4 else 0.0),
-        roughness, float(rng.uniform(0.5, 1.0) if rng.random() < 0.15 else 0.0),
-        float(rng.uniform(0.0, 1.0)))

@@ -1,7 +1,8 @@
-"""Where things stand on the table: alone, crowded, on any stable face, or dropped by physics."""
+"""Where things stand on the table: anywhere, close together, or in front of one another."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +26,8 @@ class Table:
     low_m: np.ndarray
     high_m: np.ndarray
     toward_camera: np.ndarray
-    discs: list[tuple[np.ndarray, float]] = field(default_factory=list)
+    #: (x, y, radius) of each disc, metres; plain numbers, because there are few of them
+    discs: list[tuple[float, float, float]] = field(default_factory=list)
 
     def find_room(self, rng: np.random.Generator, radius_m: float, crowded: bool,
                   in_front: bool = False) -> np.ndarray | None:
@@ -37,27 +39,48 @@ class Table:
             crowded: right beside a thing that already stands there.
             in_front: beside it on the camera's side, so that it hides the thing.
         """
+        (x0, y0), (x1, y1) = self.low_m, self.high_m
         for _ in range(TRIES):
             if crowded and self.discs:
-                centre, other = self.discs[int(rng.integers(len(self.discs)))]
-                angle = rng.uniform(-np.pi, np.pi)
+                x, y, other = self.discs[int(rng.integers(len(self.discs)))]
+                angle = rng.uniform(-math.pi, math.pi)
                 if in_front:
-                    angle = np.arctan2(*self.toward_camera[::-1]) + rng.normal(0, 0.4)
+                    angle = math.atan2(self.toward_camera[1], self.toward_camera[0]
+                                       ) + rng.normal(0, 0.4)
                 reach = radius_m + other + GAP_M + rng.exponential(0.015)
-                place = centre + reach * np.array([np.cos(angle), np.sin(angle)])
+                x, y = x + reach * math.cos(angle), y + reach * math.sin(angle)
             else:
-                place = rng.uniform(self.low_m, self.high_m)
-            inside = (place >= self.low_m).all() and (place <= self.high_m).all()
-            if inside and all(np.linalg.norm(place - c) > radius_m + r + GAP_M
-                              for c, r in self.discs):
-                self.discs.append((place, radius_m))
-                return place
+                u, v = rng.random(2)
+                x, y = x0 + u * (x1 - x0), y0 + v * (y1 - y0)
+            if x0 <= x <= x1 and y0 <= y <= y1 and self._take(x, y, radius_m):
+                return np.array([x, y])
         return None
+
+    def take_in_front(self, rng: np.random.Generator, place_m: np.ndarray, hidden_radius_m: float,
+                      radius_m: float) -> np.ndarray | None:
+        """A free place (2,) between a thing and the camera, or None. It may be off the table's
+        workspace: what hides things stands anywhere."""
+        bearing = math.atan2(self.toward_camera[1], self.toward_camera[0])
+        for _ in range(6):
+            angle = bearing + rng.normal(0, 0.35)
+            reach = radius_m + hidden_radius_m + GAP_M + rng.exponential(0.01)
+            x = float(place_m[0]) + reach * math.cos(angle)
+            y = float(place_m[1]) + reach * math.sin(angle)
+            if self._take(x, y, radius_m):
+                return np.array([x, y])
+        return None
+
+    def _take(self, x: float, y: float, radius_m: float) -> bool:
+        if any(math.hypot(x - a, y - b) <= radius_m + r + GAP_M for a, b, r in self.discs):
+            return False
+        self.discs.append((x, y, radius_m))
+        return True
 
 
 def footprint_radius(vertices_m: np.ndarray, R_base_body: np.ndarray) -> float:
     """Radius (m) of the disc round the origin that holds the body seen from above."""
-    return float(np.linalg.norm((vertices_m @ R_base_body.T)[:, :2], axis=1).max())
+    flat = vertices_m @ R_base_body[:2].T
+    return float(np.sqrt((flat * flat).sum(1).max()))
 
 
 def standing_pose(vertices_m: np.ndarray, R_base_body: np.ndarray, place: np.ndarray

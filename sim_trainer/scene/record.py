@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
+from sim_trainer.sensor.background import BackgroundDraw
+from sim_trainer.sensor.effects import SensorDraw
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Material:
 
 
 #: What a body is in the scene.
-KINDS = ('object', 'distractor', 'arm', 'table', 'room')
+KINDS = ('object', 'distractor', 'mark', 'arm', 'table', 'room')
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Light:
         target_m: the point it is turned to; of interest for spots alone.
         beam_deg: full angle of the beam; 360 shines all round.
         specular: strength of its highlights, 1 for the material's own.
-        shadow: how much of its light is missing in its shadow, 0...1. Of the first two lights only:
-            the others throw none.
+        shadow: how much of its light is missing in its shadow, 0...1. Of the first two lights
+            only: the others throw none.
     """
 
     position_m: tuple[float, float, float]
@@ -78,7 +80,11 @@ class Light:
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """One scene. The first two lights can throw shadows."""
+    """One scene. The first two lights can throw shadows.
+
+    ``background`` is the picture that stands behind the scene, ``sensor`` what lens, sensor and
+    camera software do to the drawn picture; None for neither.
+    """
 
     bodies: tuple[Body, ...]
     lights: tuple[Light, ...]
@@ -88,6 +94,8 @@ class SceneRecord:
     exposure: float
     camera: PinholeCamera
     T_base_camera: np.ndarray
+    background: BackgroundDraw | None = None
+    sensor: SensorDraw | None = None
 
     @property
     def instances(self) -> tuple[Body, ...]:

@@ -8,23 +8,26 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, rotation_from_rotvec
-from sim_trainer.configuration.schema import CameraConfig, FramesConfig, RandomizationConfig
+from sim_trainer.configuration.randomization import ViewpointConfig
+from sim_trainer.configuration.schema import CameraConfig, FramesConfig
 
 
-def random_viewpoint(rng: np.random.Generator, camera: CameraConfig, config: RandomizationConfig
+def random_viewpoint(rng: np.random.Generator, camera: CameraConfig, config: ViewpointConfig
                      ) -> tuple[PinholeCamera, np.ndarray]:
     """A whole camera and ``T_base_camera``.
 
     Source: Tobin et al. 2017, section III-B: position in a box round the nominal, view direction
     turned by up to 0.1 rad, field of view scaled by up to 5 %.
     """
-    offset = (rng.random(3) - 0.5) * config.camera_box_m
-    T_base_camera = look_at(np.array(camera.position_m) + offset, camera.look_at_m)
-    turn = np.radians(config.camera_turn_deg)
-    T_base_camera[:3, :3] = T_base_camera[:3, :3] @ rotation_from_rotvec(
-        rng.uniform(-turn, turn, 3))
-    zoom = 1.0 + rng.uniform(-config.camera_zoom, config.camera_zoom)
     nominal = camera.camera
+    if not config.enabled:
+        return nominal, camera.T_base_camera
+    offset = (rng.random(3) - 0.5) * config.box_m
+    T_base_camera = look_at(np.array(camera.position_m) + offset, camera.look_at_m)
+    turn = np.radians([config.turn_deg, config.turn_deg, config.roll_deg])
+    T_base_camera[:3, :3] = T_base_camera[:3, :3] @ rotation_from_rotvec(
+        rng.uniform(-turn, turn))
+    zoom = 1.0 + rng.uniform(-config.zoom, config.zoom)
     return replace(nominal, fx_px=nominal.fx_px * zoom, fy_px=nominal.fy_px * zoom), T_base_camera
 
 

@@ -28,8 +28,8 @@ def estimator():
 def pictures():
     """Drawn pictures with their truth: upright objects and distractors, nothing hidden much."""
     config = load_config(ROOT / 'config' / 'tabletop.yaml', [
-        f'seed={SEED}', 'randomization.tumbled_probability=0',
-        'randomization.physics_probability=0', 'randomization.crowded_probability=0'])
+        f'seed={SEED}', 'randomization.objects.tumbled=0',
+        'randomization.objects.dropped=0', 'randomization.objects.crowded=0'])
     return list(simulated_pictures(config, PICTURES))
 
 

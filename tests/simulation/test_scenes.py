@@ -48,7 +48,7 @@ def test_one_randomizer_does_not_shift_another():
 @pytest.fixture(scope='module')
 def placed(reference_path):
     """Fifty scenes of objects that are placed, not dropped."""
-    made = SceneGenerator(load_config(reference_path, ['randomization.physics_probability=0']))
+    made = SceneGenerator(load_config(reference_path, ['randomization.objects.dropped=0']))
     yield made, [made.scene(i) for i in range(50)]
     made.close()
 

@@ -38,10 +38,10 @@ DEFAULT_CONFIG = 'config/tabletop.yaml'
 #: The reference scene as a robot cell has it: a fixed, calibrated camera, upright objects that do
 #: not crowd each other, a few distractors that the training never drew (another seed).
 REFERENCE_OVERRIDES = (
-    'randomization.tumbled_probability=0', 'randomization.physics_probability=0',
-    'randomization.crowded_probability=0', 'randomization.object_count=[4, 8]',
-    'randomization.distractor_count=[0, 4]', 'randomization.camera_box_m=[0, 0, 0]',
-    'randomization.camera_turn_deg=0', 'randomization.camera_zoom=0')
+    'randomization.objects.tumbled=0', 'randomization.objects.dropped=0',
+    'randomization.objects.crowded=0', 'randomization.objects.count=[4, 8]',
+    'randomization.distractors.count=[0, 4]', 'randomization.viewpoint.enabled=false',
+    'randomization.objects.hidden=0')
 # Reliable writers serve best-effort readers too; drivers offer the same.
 _CAMERA_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=2,
                          reliability=ReliabilityPolicy.RELIABLE)

@@ -1,0 +1,39 @@
+"""The robot arm of a scene, or the column of somebody else's robot."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dr_perception.core.transforms import make_transform
+from sim_trainer.configuration.randomization import ArmConfig
+from sim_trainer.physics.world import PhysicsWorld
+from sim_trainer.scene.materials import plain_material
+from sim_trainer.scene.record import Body
+
+#: The arm must leave this much room (m) round the camera, or it fills the picture.
+CAMERA_CLEARANCE_M = 0.35
+#: Attempts to find a configuration that reaches neither the table's things nor the camera.
+_TRIES = 8
+
+
+def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
+               T_base_camera: np.ndarray) -> list[Body]:
+    """The links of the arm in a random configuration, a column, or nothing; not painted yet."""
+    present, column = config.present.happens(rng), config.column.happens(rng)
+    radius, height = rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.5)
+    place = rng.uniform([-0.1, -0.1], [0.08, 0.1])
+    if not present or not world.arm_links:
+        if not column:
+            return []
+        pose = make_transform(np.eye(3), [*place, height / 2])
+        return [Body('unit_cylinder', pose, (float(radius), float(radius), float(height)),
+                     plain_material('arm'), kind='arm')]
+    for _ in range(_TRIES):
+        poses = world.arm_poses(rng, config.joint_range)
+        places = np.array([pose[:3, 3] for pose in poses])
+        low = ((places[:, 2] < 0.25) & (places[:, 0] > 0.15)).any()
+        near = np.linalg.norm(places - T_base_camera[:3, 3], axis=1).min()
+        if not low and near > CAMERA_CLEARANCE_M:
+            return [Body(link.mesh_name, pose, (1.0, 1.0, 1.0), plain_material('arm'), kind='arm')
+                    for link, pose in zip(world.arm_links, poses)]
+    return []

@@ -1,0 +1,134 @@
+"""What stands on the table: objects and distractors, placed one by one or dropped together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dr_perception.core.objects import ObjectModel
+from dr_perception.core.resting import rotation_to_down
+from dr_perception.core.transforms import rotation_about
+from sim_trainer.configuration.randomization import PlacementConfig
+from sim_trainer.physics.world import PhysicsWorld
+from sim_trainer.scene.distractors import DistractorLibrary
+from sim_trainer.scene.materials import plain_material
+from sim_trainer.scene.placement import (Table, footprint_radius, random_rotation,
+                                         standing_pose)
+from sim_trainer.scene.record import Body
+
+#: Heights (m) of what stands before an object to hide it.
+HIDING_HEIGHT_M = (0.04, 0.16)
+#: Of the things of a crowded scene, the part that stands close to another.
+_CLOSE = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class _Thing:
+    body: Body
+    corners_m: np.ndarray       # (V, 3) in its own frame, scaled
+    place: np.ndarray
+    radius_m: float
+
+
+class TableSetter:
+    """Sets the table of a scene."""
+
+    def __init__(self, config: PlacementConfig, catalogue: tuple[ObjectModel, ...],
+                 distractors: DistractorLibrary, world: PhysicsWorld) -> None:
+        self._config, self._catalogue = config, catalogue
+        self._distractors, self._world = distractors, world
+
+    def objects(self, rng: np.random.Generator, table: Table) -> tuple[list[_Thing], int]:
+        """Objects on their faces, and how many were asked for."""
+        config, catalogue = self._config, self._catalogue
+        crowded = config.crowded.happens(rng)
+        count = config.count.sample_int(rng)
+        # Each kind at most once while there are kinds left; beyond that, again.
+        kinds = np.concatenate([rng.permutation(len(catalogue)) for _ in range(
+            -(-max(count, 1) // len(catalogue)))])[:count]
+        if config.repeated.happens(rng) and len(kinds) > 2:
+            kinds[0] = kinds[1]
+        things = []
+        for kind in kinds:
+            model = catalogue[int(kind)]
+            R = self._rotation(rng, model)
+            near = crowded and rng.random() < _CLOSE
+            thing = _put(rng, table, model.name, 'object', model.vertices_m, (1.0,) * 3, R, near)
+            if thing is not None:
+                things.append(thing)
+        return things, count
+
+    def others(self, rng: np.random.Generator, table: Table, objects: list[_Thing]
+               ) -> list[_Thing]:
+        """Distractors; some right in front of an object, tall enough to hide part of it."""
+        crowded = self._config.crowded.happens(rng)
+        things = []
+        for thing in objects:
+            if self._config.hidden.happens(rng):
+                things.append(self._hiding(rng, table, thing))
+        # The number that was asked for holds for all distractors: 0 means none at all.
+        count = self._distractors.config.count.sample_int(rng)
+        things = [thing for thing in things if thing is not None][:count]
+        for _ in range(count - len(things)):
+            name, scale = self._distractors.draw(rng)
+            R = (random_rotation(rng) if rng.random() < 0.3
+                 else rotation_about('z', rng.uniform(-np.pi, np.pi)))
+            near = crowded and rng.random() < _CLOSE
+            corners = self._distractors.meshes[name][0] * scale
+            thing = _put(rng, table, name, 'distractor', corners, scale, R, near,
+                         in_front=rng.random() < 0.5)
+            if thing is not None:
+                things.append(thing)
+        return things
+
+    def dropped(self, rng: np.random.Generator, things: list[_Thing], middle_m: np.ndarray
+                ) -> list[Body]:
+        """The same things let fall round the middle (2,) of the table; what came to rest."""
+        poses = []
+        for thing in things:
+            pose = thing.body.T_base_body.copy()
+            pose[2, 3] += rng.uniform(0.02, 0.15)
+            pose[:3, :3] = pose[:3, :3] @ random_rotation(rng)
+            pose[:2, 3] = middle_m + (pose[:2, 3] - middle_m) * 0.6
+            poses.append(pose)
+        rest = self._world.settle([thing.corners_m for thing in things], poses)
+        return [replace(thing.body, T_base_body=pose) for thing, pose in zip(things, rest)
+                if pose is not None]
+
+    def _hiding(self, rng: np.random.Generator, table: Table, hidden: _Thing) -> _Thing | None:
+        name, scale = self._distractors.draw(rng)
+        vertices = self._distractors.meshes[name][0]
+        height = np.ptp(vertices[:, 2]) * scale[2]
+        stretch = np.clip(rng.uniform(*HIDING_HEIGHT_M) / max(height, 1e-6), 0.2, 6.0)
+        taller = (scale[0], scale[1], float(scale[2] * stretch))
+        if not self._distractors.resembles(name, taller):
+            scale = taller
+        R = rotation_about('z', rng.uniform(-np.pi, np.pi))
+        corners = vertices * scale
+        radius = footprint_radius(corners, R)
+        place = table.take_in_front(rng, hidden.place, hidden.radius_m, radius)
+        if place is None:
+            return None
+        return _Thing(Body(name, standing_pose(corners, R, place), scale,
+                           plain_material('distractor'), kind='distractor'),
+                      corners, place, radius)
+
+    def _rotation(self, rng: np.random.Generator, model: ObjectModel) -> np.ndarray:
+        yaw = rotation_about('z', rng.uniform(-np.pi, np.pi))
+        if self._config.tumbled.happens(rng):
+            down = model.resting_downs[int(rng.integers(len(model.resting_downs)))]
+            return yaw @ rotation_to_down(down)
+        return yaw
+
+
+def _put(rng: np.random.Generator, table: Table, name: str, kind: str, corners_m: np.ndarray,
+         scale: tuple[float, ...], R: np.ndarray, near: bool, in_front: bool = False
+         ) -> _Thing | None:
+    radius = footprint_radius(corners_m, R)
+    place = table.find_room(rng, radius, near, in_front)
+    if place is None:
+        return None
+    body = Body(name, standing_pose(corners_m, R, place), tuple(float(s) for s in scale),
+                plain_material(kind), name if kind == 'object' else '', kind=kind)
+    return _Thing(body, corners_m, place, radius)
