@@ -86,7 +86,12 @@ def rotvec_from_rotation(R: np.ndarray) -> np.ndarray:
 
 def rotation_about(axis: str, angle_rad: float) -> np.ndarray:
     """Rotation matrix about the axis 'x', 'y' or 'z'."""
-    return rotation_from_rotvec(np.eye(3)['xyz'.index(axis)] * angle_rad)
+    c, s = np.cos(angle_rad), np.sin(angle_rad)
+    i = 'xyz'.index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    R = np.zeros((3, 3))
+    R[i, i], R[j, j], R[k, k], R[j, k], R[k, j] = 1.0, c, c, -s, s
+    return R
 
 
 def rotation_angle(R: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.errors import CameraError
 from dr_perception.core.transforms import look_at
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
@@ -32,6 +33,10 @@ class CameraConfig:
     cy_px: float
     position_m: tuple[float, float, float]
     look_at_m: tuple[float, float, float]
+    #: none, plumb_bob, rational_polynomial or equidistant, as in sensor_msgs/CameraInfo
+    distortion_model: str = 'none'
+    #: its coefficients (CameraInfo: d)
+    distortion: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (16 <= self.width_px <= 8192 and 16 <= self.height_px <= 8192):
@@ -46,12 +51,16 @@ class CameraConfig:
         if self.position_m[2] <= 0:
             raise ConfigurationError(f'camera.position_m: z = {self.position_m[2]:g}; the camera '
                                      'must stand above the table top (z = 0)')
+        try:
+            self.camera
+        except CameraError as error:
+            raise ConfigurationError(f'camera: {error}') from error
 
     @property
     def camera(self) -> PinholeCamera:
         """The calibrated camera."""
         return PinholeCamera(self.fx_px, self.fy_px, self.cx_px, self.cy_px, self.width_px,
-                             self.height_px)
+                             self.height_px, self.distortion_model, self.distortion)
 
     @property
     def T_base_camera(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.rendering.base import Picture, Renderer, RendererUnavailableError
+from sim_trainer.rendering.distortion import LensMap
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.rendering.opengl import OpenGLRenderer
 from sim_trainer.scene.generator import SceneGenerator
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 
 class SceneRenderer:
-    """A renderer that also puts the record's picture behind the scene. See ``Renderer``."""
+    """Adds to a renderer what all of them need: the lens's distortion and the record's picture
+    behind the scene. See ``Renderer``."""
 
     def __init__(self, inner: Renderer, textures: TextureBank) -> None:
         self._inner, self._textures = inner, textures
@@ -31,7 +33,11 @@ class SceneRenderer:
 
     def draw(self, scene: SceneRecord) -> Picture:
         """See ``Renderer.draw``."""
-        picture = self._inner.draw(scene)
+        if scene.camera.distortion_model == 'none':
+            picture = self._inner.draw(scene)
+        else:
+            lens = LensMap.of(scene.camera)
+            picture = lens.bend(self._inner.draw(replace(scene, camera=lens.pinhole)))
         if scene.background is None:
             return picture
         return replace(picture, image_rgb=apply_background(

@@ -12,7 +12,6 @@ import numpy as np
 from dr_perception.core.transforms import invert_transform
 from sim_trainer.rendering import shaders
 from sim_trainer.rendering.base import Picture, RendererUnavailableError
-from sim_trainer.rendering.distortion import LensMap
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.rendering.uniforms import (ROOM_ID, SKY_SOFTNESS_M, body_blocks, column_major,
                                             frame_uniforms, inside_frustum, lamp_matrix,
@@ -91,12 +90,9 @@ class OpenGLRenderer:
 
     def draw(self, scene: SceneRecord) -> Picture:
         """See ``Renderer.draw``."""
-        if scene.camera.distortion_model != 'none':
-            lens = LensMap.of(scene.camera)
-            return lens.bend(self._draw(scene, lens.pinhole))
-        return self._draw(scene, scene.camera)
-
-    def _draw(self, scene: SceneRecord, camera) -> Picture:
+        camera = scene.camera
+        if camera.distortion_model != 'none':
+            raise ValueError('the OpenGL renderer draws pinhole cameras without distortion')
         self._context.enable_only(self._moderngl.DEPTH_TEST)
         models = model_matrices(scene.bodies)
         meshes = [self._meshes[body.mesh] for body in scene.bodies]

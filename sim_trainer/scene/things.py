@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
@@ -17,6 +18,8 @@ from sim_trainer.scene.placement import (Table, footprint_radius, random_rotatio
                                          standing_pose)
 from sim_trainer.scene.record import Body
 
+#: Corners of a body in physics: a cylinder of 64 sides rolls no better than one of 16.
+HULL_CORNERS = 48
 #: Heights (m) of what stands before an object to hide it.
 HIDING_HEIGHT_M = (0.04, 0.16)
 #: Of the things of a crowded scene, the part that stands close to another.
@@ -38,6 +41,9 @@ class TableSetter:
                  distractors: DistractorLibrary, world: PhysicsWorld) -> None:
         self._config, self._catalogue = config, catalogue
         self._distractors, self._world = distractors, world
+        self._vertices = {**{name: mesh[0] for name, mesh in distractors.meshes.items()},
+                          **{model.name: model.vertices_m for model in catalogue}}
+        self._hulls: dict[str, np.ndarray] = {}
 
     def objects(self, rng: np.random.Generator, table: Table) -> tuple[list[_Thing], int]:
         """Objects on their faces, and how many were asked for."""
@@ -92,9 +98,18 @@ class TableSetter:
             pose[:3, :3] = pose[:3, :3] @ random_rotation(rng)
             pose[:2, 3] = middle_m + (pose[:2, 3] - middle_m) * 0.6
             poses.append(pose)
-        rest = self._world.settle([thing.corners_m for thing in things], poses)
+        rest = self._world.settle([thing.corners_m[self._hull(thing)] for thing in things], poses)
         return [replace(thing.body, T_base_body=pose) for thing, pose in zip(things, rest)
                 if pose is not None]
+
+    def _hull(self, thing: _Thing) -> np.ndarray:
+        """Indices of the corners that stand for a thing's convex hull in physics."""
+        # Scaling along the axes keeps a hull's corners, so one choice serves all scales of a mesh;
+        # it is made from the mesh itself, because the scale seen first differs between workers.
+        name = thing.body.mesh
+        if name not in self._hulls:
+            self._hulls[name] = hull_corners(self._vertices[name], HULL_CORNERS)
+        return self._hulls[name]
 
     def _hiding(self, rng: np.random.Generator, table: Table, hidden: _Thing) -> _Thing | None:
         name, scale = self._distractors.draw(rng)
@@ -132,3 +147,17 @@ def _put(rng: np.random.Generator, table: Table, name: str, kind: str, corners_m
     body = Body(name, standing_pose(corners_m, R, place), tuple(float(s) for s in scale),
                 plain_material(kind), name if kind == 'object' else '', kind=kind)
     return _Thing(body, corners_m, place, radius)
+
+
+def hull_corners(vertices_m: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most ``most`` vertices (V, 3) that span the convex hull best."""
+    corners = ConvexHull(vertices_m).vertices
+    if len(corners) <= most:
+        return np.sort(corners)
+    points = vertices_m[corners]
+    chosen = [int(np.argmax(np.linalg.norm(points - points.mean(0), axis=1)))]
+    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < most:
+        chosen.append(int(np.argmax(distance)))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return np.sort(corners[chosen])

@@ -103,7 +103,7 @@ def _contract(config: SceneConfig, catalogue) -> ModelContract:
     camera = config.camera
     feature_count = score_features(np.zeros(0), np.zeros((0, 1)), np.zeros(0)).shape[1]
     plain_weights = (0.0, 1.0) + (0.0,) * (feature_count - 2)      # until calibrated: the heat
-    reach = np.linalg.norm(np.array(config.randomization.camera_box_m)) / 2
+    reach = np.linalg.norm(np.array(config.randomization.viewpoint.box_m)) / 2
     nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
     focal_px = float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale
     return ModelContract(
@@ -118,7 +118,7 @@ def _contract(config: SceneConfig, catalogue) -> ModelContract:
         trained_range={'camera_distance_m': [round(float(nominal - reach), 3),
                                              round(float(nominal + reach), 3)],
                        'camera_position_m': list(camera.position_m),
-                       'camera_box_m': list(config.randomization.camera_box_m)},
+                       'camera_box_m': list(config.randomization.viewpoint.box_m)},
         provenance={'trainer': f'sim_trainer {__version__}', 'scene_key': scene_key(config),
                     'seed': config.seed, 'pictures': config.frames.count,
                     'steps': config.training.steps, 'batch_size': config.training.batch_size,

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.errors import CameraError
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, transform_points)
 from sim_trainer.dataset.labels import label_scene, silhouette_area_px
 from sim_trainer.rendering import bullet, bullet_view, factory
 from sim_trainer.rendering.base import RendererUnavailableError
+from sim_trainer.rendering.distortion import LensMap
 from sim_trainer.rendering.patterns import FAMILIES, make_patterns
+from sim_trainer.scene.generator import SceneGenerator
 from sim_trainer.scene.record import Body, Light, Material, SceneRecord
 
 
@@ -214,7 +217,7 @@ def test_tinyrenderers_matrices_project_as_the_camera_does(window):
 
 
 def test_a_missing_egl_falls_back_with_the_remedy(monkeypatch, config, generator, caplog):
-    def unavailable(patterns):
+    def unavailable(*_):
         raise RendererUnavailableError('no OpenGL context through EGL (x); on Debian or Ubuntu: '
                                        'apt-get install libegl1 libgl1-mesa-dri')
 
@@ -233,3 +236,87 @@ def test_every_pattern_family_is_distinct_and_repeatable(family):
     assert a.dtype == np.uint8 and a.shape == (3, 128, 128)
     if family not in ('flat', 'gradient'):
         assert a[0].std() > 5 and not np.array_equal(a[0], a[1])
+
+
+@pytest.mark.parametrize('model, coefficients', [
+    ('plumb_bob', (-0.28, 0.09, 0.001, -0.0005, 0.0)), ('equidistant', (0.05, -0.01, 0.0, 0.0))])
+def test_a_distorted_lens_shows_objects_where_it_projects_them(config, model, coefficients):
+    """Every corner of a known board of cubes, against the camera model itself."""
+    camera = dataclasses.replace(config.camera, distortion_model=model, distortion=coefficients)
+    bent = dataclasses.replace(config, camera=camera)
+    generator = SceneGenerator(bent)
+    made = factory.make_renderer(bent, generator)
+    try:
+        nominal = camera.camera.resized(320, 240)
+        T = camera.T_base_camera
+        bodies = [TABLE] + [_cube(x, y, RED) for x in (0.34, 0.66) for y in (-0.24, 0.24)]
+        ids = made.draw(_scene(bodies, nominal, T)).instance_ids
+        cube = next(m for m in generator.catalogue if m.name == 'cube')
+        for i, body in enumerate(bodies[1:]):
+            pixels = nominal.project(transform_points(invert_transform(T) @ body.T_base_body,
+                                                      cube.vertices_m))
+            rows, columns = np.nonzero(ids == i + 1)
+            drawn = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
+            truth = np.concatenate([pixels.min(0), pixels.max(0)])
+            straight = dataclasses.replace(nominal, distortion_model='none', distortion=())
+            plain = straight.project(transform_points(invert_transform(T) @ body.T_base_body,
+                                                      cube.vertices_m))
+            # A pointed corner may hold no pixel's centre.
+            assert np.abs(drawn - truth).max() < 1.3
+            assert np.abs(plain - pixels).max() > 2.0       # the lens matters here
+    finally:
+        made.close()
+        generator.close()
+
+
+def test_a_lens_that_sees_half_the_world_is_refused(config):
+    camera = PinholeCamera(120.0, 120.0, 319.5, 239.5, 640, 480, 'equidistant', (0.0,) * 4)
+    with pytest.raises(CameraError, match='sees too wide to be drawn.*crop the camera'):
+        LensMap.of(camera)
+
+
+def test_edges_are_antialiased_and_keep_the_colours_of_their_sides(renderer):
+    """Pixels on a red cube's outline are mixtures of red and table, nothing else."""
+    if renderer.name != 'opengl':
+        pytest.skip('the PyBullet renderer has no antialiasing')
+    camera = PinholeCamera(300.0, 300.0, 79.5, 59.5, 160, 120)
+    T_base_camera = look_at([0.75, 0.1, 0.4], [0.5, 0, 0.02])
+    scene = _scene([TABLE, _cube(0.5, 0.0, RED)], camera, T_base_camera)
+    picture = renderer.draw(scene)
+    ids = (picture.instance_ids > 0).astype(np.uint8)
+    near = cv2.dilate(ids, np.ones((3, 3))) - cv2.erode(ids, np.ones((3, 3)))
+    red = picture.image_rgb[..., 0].astype(int) - picture.image_rgb[..., 1]
+    inside, outside = red[(ids == 1) & (near == 0)], red[(ids == 0) & (near == 0)]
+    mixed = (red > outside.max() + 8) & (red < inside.min() - 8)
+    assert mixed[near == 1].mean() > 0.15
+    assert not mixed[near == 0].any()
+
+
+def test_the_room_mask_is_what_is_behind_table_and_arm(renderer):
+    camera = PinholeCamera(100.0, 100.0, 79.5, 59.5, 160, 120)
+    wall = Body('unit_box', make_transform(np.eye(3), [-1.5, 0, 0]), (0.1, 9.0, 9.0), GREEN,
+                kind='room')
+    small = dataclasses.replace(TABLE, scale=(0.6, 0.6, 0.1), kind='table')
+    scene = _scene([small, _cube(0.5, 0.0, RED), wall], camera,
+                   look_at([1.2, 0, 0.5], [0.5, 0, 0.1]))
+    picture = renderer.draw(scene)
+    green = picture.image_rgb[..., 1].astype(int) - picture.image_rgb[..., 0]
+    assert picture.room_mask[0].all() and not picture.room_mask[picture.instance_ids > 0].any()
+    assert (picture.room_mask | (green < 30)).mean() > 0.99     # but for antialiased edges
+
+
+def test_a_picture_of_the_user_covers_a_surface(config, tmp_path):
+    cv2.imwrite(str(tmp_path / 'blue.png'), np.full((40, 40, 3), (250, 20, 20), np.uint8))
+    textures = dataclasses.replace(config.randomization.textures, pictures=str(tmp_path))
+    user = dataclasses.replace(config, randomization=dataclasses.replace(
+        config.randomization, textures=textures))
+    generator = SceneGenerator(user)
+    made = factory.make_renderer(user, generator)
+    try:
+        table = dataclasses.replace(TABLE, material=_plain((1.0, 1.0, 1.0), picture=0))
+        camera = PinholeCamera(200.0, 200.0, 79.5, 59.5, 160, 120)
+        image = made.draw(_scene([table], camera, look_at([0.8, 0, 0.4], [0.5, 0, 0]))).image_rgb
+        assert (image[..., 2].astype(int) - image[..., 0]).min() > 60
+    finally:
+        made.close()
+        generator.close()

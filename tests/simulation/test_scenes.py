@@ -12,7 +12,9 @@ from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.scene.generator import SceneGenerator
+from sim_trainer.scene.materials import Painter
 from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.sensor.effects import IDEAL
 
 
 def _flat(value):
@@ -34,6 +36,89 @@ def test_a_scene_depends_on_seed_and_index_alone(generator, config):
     finally:
         other.close()
     assert _flat(generator.scene(1)) != _flat(generator.scene(2))
+
+
+def test_a_dropped_scene_does_not_depend_on_what_fell_before(reference_path):
+    """PyBullet's solver keeps state from one drop to the next."""
+    config = load_config(reference_path, ['randomization.objects.dropped=1'])
+    one, two = SceneGenerator(config), SceneGenerator(config)
+    try:
+        for index in range(6):
+            two.scene(index + 50)
+            assert _flat(one.scene(index)) == _flat(two.scene(index))
+    finally:
+        one.close()
+        two.close()
+
+
+def test_only_the_named_randomizer_changes(generator):
+    scenes = [generator.scene(i, only=('lighting',)) for i in (0, 1, 2)]
+    first = generator.scene(0)
+    assert _flat(scenes[0]) == _flat(first)
+    for scene in scenes[1:]:
+        assert scene.lights != first.lights
+        assert _flat(scene.bodies) == _flat(first.bodies)
+        assert scene.sensor == first.sensor and scene.camera == first.camera
+    textured = generator.scene(5, only=('textures',))
+    assert _flat([b.T_base_body for b in textured.bodies]) == _flat(
+        [b.T_base_body for b in first.bodies])
+    assert all(a.material != b.material for a, b in zip(textured.bodies, first.bodies)
+               if a.kind != 'arm')
+
+
+@pytest.mark.parametrize('override, text', [
+    (['workspace.x_m=[0.45, 0.5]', 'workspace.y_m=[0, 0.05]', 'randomization.objects.count=8'],
+     r'only \d of 8 objects find room in the workspace x 0.45...0.5, y 0...0.05 m .*enlarge'),
+    (['camera.look_at_m=[5, 0, 0.65]'], r'it sees nothing of the workspace .* correct camera'),
+])
+def test_an_impossible_scene_is_said(reference_path, override, text):
+    with pytest.raises(ConfigurationError, match=text):
+        SceneGenerator(load_config(reference_path, override))
+
+
+def test_ten_thousand_draws_are_ten_thousand_textures(config):
+    painter = Painter(config.randomization.textures, 1, 0)
+    rng = np.random.default_rng(0)
+    assert len({painter.paint(rng, 'object') for _ in range(10_000)}) == 10_000
+    few = Painter(dataclasses.replace(config.randomization.textures, count=7), 1, 0)
+    assert len({few.paint(rng, 'object') for _ in range(300)}) == 7
+
+
+def test_a_factor_that_is_off_is_the_same_in_every_picture(reference_path):
+    off = [f'randomization.{name}.enabled=false' for name in (
+        'textures', 'lighting', 'viewpoint', 'surroundings', 'sensor')]
+    made = SceneGenerator(load_config(reference_path, [
+        *off, 'randomization.arm.present=0', 'randomization.arm.column=0',
+        'randomization.distractors.count=0', 'randomization.background.probability=0']))
+    try:
+        a, b = made.scene(3, whole_picture=True), made.scene(4, whole_picture=True)
+    finally:
+        made.close()
+    assert a.lights == b.lights and a.sensor == b.sensor == IDEAL and a.background is None
+    assert np.array_equal(a.T_base_camera, b.T_base_camera) and a.camera == b.camera
+    for scene in (a, b):
+        assert {body.kind for body in scene.bodies} == {'object', 'table', 'room'}
+    colors = {body.material for scene in (a, b) for body in scene.instances}
+    assert len(colors) == 1
+
+
+def test_hidden_objects_have_something_between_them_and_the_camera(reference_path):
+    made = SceneGenerator(load_config(reference_path, [
+        'randomization.objects.hidden=1', 'randomization.objects.dropped=0',
+        'randomization.objects.count=1', 'randomization.distractors.count=1']))
+    try:
+        offsets = []
+        for index in range(20):
+            scene = made.scene(index)
+            thing = [b for b in scene.bodies if b.kind == 'distractor']
+            if thing:
+                place = scene.instances[0].T_base_body[:2, 3]
+                toward = scene.T_base_camera[:2, 3] - place
+                offset = thing[0].T_base_body[:2, 3] - place
+                offsets.append(offset @ toward / np.linalg.norm(offset) / np.linalg.norm(toward))
+    finally:
+        made.close()
+    assert len(offsets) > 15 and np.median(offsets) > 0.85
 
 
 def test_one_randomizer_does_not_shift_another():
@@ -98,12 +183,12 @@ def test_counts_and_lights_stay_in_their_ranges(placed):
     generator, scenes = placed
     randomization = generator.config.randomization
     for scene in scenes:
-        assert len(scene.instances) <= randomization.object_count.high
-        assert (randomization.light_count.low <= len(scene.lights)
-                <= randomization.light_count.high)
+        assert len(scene.instances) <= randomization.objects.count.high
+        assert (randomization.lighting.count.low <= len(scene.lights)
+                <= randomization.lighting.count.high)
         assert all(light.position_m[2] > 0 for light in scene.lights)
         offset = scene.T_base_camera[:3, 3] - generator.config.camera.position_m
-        assert (np.abs(offset) <= np.array(randomization.camera_box_m) / 2 + 1e-9).all()
+        assert (np.abs(offset) <= np.array(randomization.viewpoint.box_m) / 2 + 1e-9).all()
     assert {len(scene.lights) for scene in scenes} == {1, 2, 3, 4}
     materials = {body.material for scene in scenes for body in scene.instances}
     assert len(materials) == sum(len(scene.instances) for scene in scenes)

@@ -203,7 +203,7 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
                str(tmp_path / 'run')]
     for item in ('frames.count=4', 'frames.workers=1', 'training.steps=1', 'arm_urdf=null',
                  'training.batch_size=1', 'training.compile=false',
-                 'randomization.object_count=8', f'training.object_name={name}'):
+                 'randomization.objects.count=8', f'training.object_name={name}'):
         command += ['--set', item]
     if name == 'cylinder':      # one is enough to train; the other proves the error
         command += ['--set', 'training.object_name=can']
@@ -213,7 +213,7 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
     assert cli.main(command) == 0
     assert cli.main(['render', str(ROOT / 'config' / 'tabletop.yaml'), '--count', '2',
                      '--output', str(tmp_path / 'bop'), '--split', 'two',
-                     '--set', 'randomization.object_count=8', '--set', 'arm_urdf=null']) == 0
+                     '--set', 'randomization.objects.count=8', '--set', 'arm_urdf=null']) == 0
     assert cli.main(['evaluate', '--model', str(tmp_path / 'run' / 'model.onnx'), '--bop',
                      str(tmp_path / 'bop'), '--split', 'two', '--json',
                      str(tmp_path / 'figures.json')]) == 0
