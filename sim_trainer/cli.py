@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -81,8 +82,25 @@ def build_parser() -> argparse.ArgumentParser:
     preview = _with_config(commands.add_parser(
         'preview', help='a contact sheet of training pictures with their labels'))
     preview.add_argument('--count', type=_positive, default=12, metavar='N')
+    preview.add_argument('--only', nargs='+', metavar='FACTOR',
+                         help='let only these change from picture to picture: objects, '
+                         'distractors, textures, lighting, viewpoint, arm, surroundings, '
+                         'background, sensor')
     preview.add_argument('--output', type=Path, required=True, metavar='SHEET.png')
     preview.set_defaults(run=_preview)
+
+    bench = commands.add_parser(
+        'bench', help='labelled pictures a second by stage, size and number of workers')
+    bench.add_argument('config', nargs='?', default='config/tabletop.yaml', metavar='CONFIG')
+    bench.add_argument('--set', action='append', default=[], metavar='KEY.PATH=VALUE')
+    bench.add_argument('--count', type=_positive, default=400, metavar='N',
+                       help='pictures of each row of the table (default: 400)')
+    bench.add_argument('--sizes', nargs='+', type=_size, default=[(224, 224), (640, 480)],
+                       metavar='WxH')
+    bench.add_argument('--workers', nargs='+', type=_positive, metavar='N',
+                       help='numbers of worker processes (default: 1 and one a core)')
+    bench.add_argument('--json', type=Path, metavar='F', help='write the figures here too')
+    bench.set_defaults(run=_bench)
 
     evaluate = commands.add_parser('evaluate', help='figures of a model on a BOP split')
     evaluate.add_argument('--model', type=Path, required=True, metavar='M')
@@ -123,6 +141,16 @@ def _quality(text: str) -> int:
     if not 1 <= value <= 100:
         raise argparse.ArgumentTypeError(f'{text}: expected 1...100')
     return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width_px, height_px = (int(part) for part in text.lower().split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text}: expected WIDTHxHEIGHT, e.g. 224x224') from None
+    if not (64 <= width_px <= 4096 and 64 <= height_px <= 4096):
+        raise argparse.ArgumentTypeError(f'{text}: expected 64...4096 px a side')
+    return width_px, height_px
 
 
 def _load(arguments: argparse.Namespace):
@@ -167,11 +195,26 @@ def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
     from sim_trainer.evaluation.heldout import simulated_pictures
     from sim_trainer.objects.catalogue import build_catalogue
     from sim_trainer.evaluation.annotation import annotated, write_sheet
+    from sim_trainer.scene.generator import check_randomizers
+    check_randomizers(arguments.only)
     catalogue = build_catalogue(config.objects)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_sheet([annotated(picture, [], catalogue)
-                 for picture in simulated_pictures(config, arguments.count)], arguments.output)
+                 for picture in simulated_pictures(config, arguments.count, only=arguments.only)],
+                arguments.output)
     print(arguments.output)
+    return 0
+
+
+def _bench(arguments: argparse.Namespace, _: list[str]) -> int:
+    config = _load(arguments)
+    from sim_trainer.benchmark.pictures import format_bench, run_bench
+    workers = arguments.workers or sorted({1, os.cpu_count() or 1})
+    figures = run_bench(config, arguments.sizes, workers, arguments.count)
+    print(format_bench(figures))
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(figures, indent=1))
     return 0
 
 

@@ -84,10 +84,30 @@ class WorkspaceConfig:
 
 
 @dataclass(frozen=True)
-class FramesConfig:
-    """The pictures drawn for training."""
+class BopSourceConfig:
+    """A BOP data set whose pictures are mixed with the drawn ones."""
 
+    #: folder of the data set
+    path: str
+    #: its split, such as train_pbr
+    split: str
+    #: part of the training samples that come from it
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ConfigurationError(f'frames.bop: share {self.share:g} of {self.path}; expected '
+                                     'a number between 0 and 1')
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """The pictures drawn for training, and those mixed with them."""
+
+    #: distinct pictures drawn in the whole run, each once
     count: int = 16000
+    #: pictures held in memory at a time; each is used several times while it is there
+    pool_count: int = 3000
     #: drawn window, pixels of the camera; windows are placed at random over the picture
     window_width_px: int = 384
     window_height_px: int = 288
@@ -95,10 +115,20 @@ class FramesConfig:
     scale: float = 1.0
     #: worker processes; 0 means one per core
     workers: int = 0
+    #: BOP data sets mixed with the drawn pictures
+    bop: tuple[BopSourceConfig, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 10_000_000:
             raise ConfigurationError(f'frames.count: {self.count}; expected 1...10,000,000')
+        if self.pool_count < 1:
+            raise ConfigurationError(f'frames.pool_count: {self.pool_count}; expected 1 or more')
+        if self.workers < 0:
+            raise ConfigurationError(f'frames.workers: {self.workers}; expected 0 (one per core) '
+                                     'or more')
+        if sum(source.share for source in self.bop) >= 1:
+            raise ConfigurationError('frames.bop: the shares add up to 1 or more; leave a part '
+                                     'for the drawn pictures')
         if not 0.05 <= self.scale <= 4:
             raise ConfigurationError(f'frames.scale: {self.scale:g}; expected 0.05...4')
         if min(self.window_width_px, self.window_height_px) < 64:

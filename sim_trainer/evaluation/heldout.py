@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,19 @@ from sim_trainer.sensor.effects import apply_sensor
 SEED_OFFSET = 100_003
 
 
-def simulated_pictures(config: SceneConfig, count: int, first: int = 0, description: str = ''
-                       ) -> Iterator[BopPicture]:
-    """Pictures of the camera's full size with the sensor's effects, and their truth."""
+def simulated_pictures(config: SceneConfig, count: int, first: int = 0, description: str = '',
+                       only: Iterable[str] | None = None) -> Iterator[BopPicture]:
+    """Pictures of the camera's full size with the sensor's effects, and their truth.
+
+    ``only`` names the randomizers that change from picture to picture; None for all.
+    """
     generator = SceneGenerator(config)
     renderer = make_renderer(config, generator)
     names = [model.name for model in generator.catalogue]
     try:
         for index in tqdm(range(first, first + count), desc=description or 'drawing',
                           unit='picture', disable=None):
-            scene = generator.scene(index, whole_picture=True)
+            scene = generator.scene(index, whole_picture=True, only=only)
             picture = renderer.draw(scene)
             labels = label_scene(scene, picture.instance_ids, generator.catalogue)
             yield BopPicture(index, Path(f'{index:06d}.png'),

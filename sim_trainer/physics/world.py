@@ -6,6 +6,7 @@ PyBullet leaks memory on repeated loads, so the client is opened anew every
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class PhysicsWorld:
         Raises:
             ConfigurationError: the URDF cannot be found or loaded.
         """
+        #: seconds spent in ``settle`` so far
+        self.settle_s = 0.0
         self._settles = 0
         self._rows = RowPool()
         self._client = self._arm_client = -1
@@ -155,6 +158,7 @@ class PhysicsWorld:
         Returns:
             ``T_base_body`` of each; None for a body that still moves or fell off.
         """
+        started_at = time.perf_counter()
         self._settles += 1
         if self._settles % SETTLES_PER_CLIENT == 0:
             self._p.disconnect(self._client)
@@ -182,6 +186,7 @@ class PhysicsWorld:
             resting = speed < REST_SPEED_MPS and position[2] > 0
             results.append(make_transform(rotation_from_quat_xyzw(quat), position)
                            if resting else None)
+        self.settle_s += time.perf_counter() - started_at
         return results
 
     def close(self) -> None:

@@ -40,6 +40,14 @@ MARGIN_M = 0.02
 _TRIAL_SCENES = 12
 
 
+def check_randomizers(names: Iterable[str] | None) -> None:
+    """Raise a ConfigurationError for a name that is not one of ``RANDOMIZERS``."""
+    for name in names or ():
+        if name not in RANDOMIZERS:
+            raise ConfigurationError(f'--only {name}: there is no such factor; expected some of '
+                                     f'{", ".join(RANDOMIZERS)}')
+
+
 class SceneGenerator:
     """Draws scene records of one configuration. Holds a physics client; one per process."""
 
@@ -115,6 +123,11 @@ class SceneGenerator:
         return SceneRecord(self._painted(rng('textures'), bodies), lights, camera=camera,
                            T_base_camera=T_base_camera, background=background,
                            sensor=draw_sensor(rng('sensor'), randomization.sensor), **mood)
+
+    @property
+    def physics_s(self) -> float:
+        """Seconds that physics took so far."""
+        return self._world.settle_s
 
     def close(self) -> None:
         """Close the physics client."""
