@@ -116,6 +116,18 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
     evaluate.set_defaults(run=_evaluate)
 
+    ablate = commands.add_parser(
+        'ablate', help="train with one factor changed at a time: the paper's ablations")
+    ablate.add_argument('config', type=Path, metavar='CONFIG',
+                        help='ablation YAML, e.g. config/ablation.yaml')
+    ablate.add_argument('--output', type=Path, required=True, metavar='DIR')
+    ablate.add_argument('--set', action='append', default=[], metavar='KEY.PATH=VALUE',
+                        help='replace a value in every run; may be given several times')
+    ablate.add_argument('--bop', type=Path, metavar='DIR',
+                        help='measure on splits of this BOP data set too')
+    ablate.add_argument('--splits', nargs='+', default=[], metavar='S')
+    ablate.set_defaults(run=_ablate)
+
     demo = commands.add_parser('demo', add_help=False,
                                help='simulated camera, pose estimator and monitor on real ROS 2')
     demo.set_defaults(run=_demo)
@@ -235,6 +247,30 @@ def _evaluate(arguments: argparse.Namespace, _: list[str]) -> int:
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(report, indent=1))
+    return 0
+
+
+def _ablate(arguments: argparse.Namespace, _: list[str]) -> int:
+    from sim_trainer.ablation.plan import load_plan
+    plan, full, runs = load_plan(arguments.config, arguments.set)
+    from sim_trainer.ablation.report import format_table, write_figure
+    from sim_trainer.ablation.run import run_ablation
+    from sim_trainer.dataset.bop import BopSplit
+    from sim_trainer.errors import ConfigurationError
+    from sim_trainer.training.loop import Interrupted
+    if bool(arguments.bop) != bool(arguments.splits):
+        raise ConfigurationError('--bop and --splits go together: give the data set and its '
+                                 'splits')
+    splits = {name: BopSplit(arguments.bop, name) for name in arguments.splits}
+    try:
+        results = run_ablation(plan, full, runs, arguments.output, splits)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 130
+    table = format_table(results)
+    (arguments.output / 'ablation.md').write_text(table + '\n', encoding='utf-8')
+    write_figure(results, arguments.output / 'ablation.png')
+    print(table)
     return 0
 
 

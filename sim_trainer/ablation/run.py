@@ -1,0 +1,76 @@
+"""``ablate``: trains every run of a plan and measures all of them on the same pictures.
+
+What is done already is not done again: an interrupted ablation goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sim_trainer.ablation.plan import AblationConfig, Run, folder_name
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.bop import BopPicture, BopSplit
+from sim_trainer.evaluation.evaluate import evaluate, open_estimator
+from sim_trainer.evaluation.heldout import held_out_pictures
+from sim_trainer.training.loop import config_key
+from sim_trainer.training.run import run_training
+
+logger = logging.getLogger(__name__)
+
+#: The split that every ablation has: simulated pictures of the full configuration.
+HELD_OUT = 'held-out simulation'
+RESULTS = 'results.json'
+#: Seed of the pictures that runs are measured on; their own held-out ones calibrate them.
+_MEASURED_SEED_OFFSET = 500_009
+
+
+def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folder: Path,
+                 bop: dict[str, BopSplit]) -> dict[str, Any]:
+    """Train and measure; the figures, which also stand in ``folder``/results.json.
+
+    Args:
+        plan: the ablation file.
+        full: the configuration without any change.
+        runs: what to train.
+        folder: each run gets a folder of its own in it.
+        bop: splits of BOP data sets by the name they have in the table.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / RESULTS
+    known = json.loads(path.read_text()) if path.is_file() else {'runs': {}}
+    simulated: list[BopPicture] | None = None
+    for number, run in enumerate(runs):
+        key = config_key(run.config)
+        entry = known['runs'].get(run.name)
+        if entry is None or entry['key'] != key:
+            entry = {'key': key, 'splits': {}}
+        target = folder / folder_name(run.name)
+        missing = [name for name in [HELD_OUT, *bop] if name not in entry['splits']]
+        if not missing:
+            continue
+        logger.info('run %d of %d: %s', number + 1, len(runs), run.name)
+        model = target / 'model.onnx'
+        if not (target / 'metrics.json').is_file() or not model.is_file():
+            model = run_training(run.config, target, resume=True)
+        estimator = open_estimator(model, ['CPUExecutionProvider'])
+        for name in missing:
+            if name == HELD_OUT and simulated is None:
+                simulated = list(_measured_pictures(full, plan.held_out))
+            pictures = simulated if name == HELD_OUT else bop[name]
+            entry['splits'][name] = evaluate(estimator, pictures)['overall']
+        entry.update(paper_cm=run.paper_cm, curve=run.curve, point=run.point,
+                     pictures=run.config.frames.count, steps=run.config.training.steps)
+        known['runs'][run.name] = entry
+        path.write_text(json.dumps(known, indent=1))
+    known['runs'] = {run.name: known['runs'][run.name] for run in runs}
+    return known
+
+
+def _measured_pictures(full: SceneConfig, count: int) -> Iterable[BopPicture]:
+    return held_out_pictures(dataclasses.replace(full, seed=full.seed + _MEASURED_SEED_OFFSET),
+                             count)
