@@ -46,9 +46,10 @@ class Interrupted(Exception):
 
 
 def config_key(config: SceneConfig) -> str:
-    """A hash of everything that decides the weights."""
-    return hashlib.sha256(json.dumps(dataclasses.asdict(config), sort_keys=True).encode()
-                          ).hexdigest()[:16]
+    """A hash of everything that decides the weights; workers and checkpoints do not."""
+    data = dataclasses.asdict(config)
+    del data['frames']['workers'], data['training']['workers'], data['training']['checkpoint_s']
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[nn.Module, float]:
@@ -133,6 +134,18 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[
     return averaged.eval(), elapsed_s + time.monotonic() - started_at
 
 
+def first_step(config: SceneConfig, folder: Path, resume: bool) -> int:
+    """The step at which ``train`` will begin: 0, or the checkpoint's.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+    """
+    path = folder / 'checkpoint.pt'
+    if not resume or not path.is_file():
+        return 0
+    return int(load_checkpoint(path, config_key(config))['step'])
+
+
 def learning_rate(peak: float, step: int, steps: int) -> float:
     """Linear warm-up, then a cosine down to 1 % of the peak."""
     warmup = min(WARMUP_STEPS, max(1, steps // 10))
@@ -156,7 +169,10 @@ def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int,
             futures = pending.popleft()
             if step + PREFETCHED_BATCHES < steps:
                 pending.append(submit(step + PREFETCHED_BATCHES))
-            yield task.collate([future.result() for future in futures])
+            samples = [future.result() for future in futures]
+            # Those of this batch are made; the pictures that only they needed may be replaced.
+            task.stream.release((step + 1) * batch_size)
+            yield task.collate(samples)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ from sim_trainer import __version__
 from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture
-from sim_trainer.dataset.frames import draw_frames, scene_key
+from sim_trainer.dataset.frames import scene_key
+from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.evaluation.calibration import calibrate
 from sim_trainer.evaluation.evaluate import evaluate
@@ -31,7 +32,7 @@ from sim_trainer.evaluation.report import format_table
 from sim_trainer.export.onnx_export import export_model, write_contract
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.figures import write_curves, write_predictions
-from sim_trainer.training.loop import train
+from sim_trainer.training.loop import first_step, train
 from sim_trainer.training.network import OFFSET_UNIT_PX, STRIDE
 from sim_trainer.training.tasks import make_task
 
@@ -46,15 +47,17 @@ SCORE_THRESHOLD = 0.5
 def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path:
     """Train a configuration into a folder and return the path of its model.onnx.
 
-    The folder gets: config.yaml (resolved), frames/, checkpoint.pt, log.jsonl, model.onnx,
+    The folder gets: config.yaml (resolved), checkpoint.pt, log.jsonl, model.onnx,
     metrics.json, curves.png, predictions.png.
     """
     _prepare_folder(config, folder, resume)
     catalogue = build_catalogue(config.objects)
-    store = draw_frames(config, folder / 'frames')
-    torch.manual_seed(config.seed)
-    task = make_task(config, store, catalogue)
-    network, training_s = train(task, config, folder, resume)
+    first_sample = first_step(config, folder, resume) * config.training.batch_size
+    with FrameStream(config, first_sample) as stream:
+        stream.fill()
+        torch.manual_seed(config.seed)
+        task = make_task(config, stream, catalogue)
+        network, training_s = train(task, config, folder, resume)
     model_path = folder / 'model.onnx'
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import finish_tobin2017
@@ -62,7 +65,8 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path:
     contract = _contract(config, catalogue)
     export_model(network, contract, model_path)
     contract, figures = _calibrate_and_measure(config, contract, model_path, folder)
-    seconds = {'drawing_s': round(store.elapsed_s(), 1), 'training_s': round(training_s, 1)}
+    seconds = {'waited_for_pictures_s': round(stream.elapsed_s, 1),
+               'training_s': round(training_s, 1)}
     contract = dataclasses.replace(
         contract, metrics={'held_out_simulation': figures['overall']},
         provenance={**contract.provenance, **seconds})

@@ -9,8 +9,9 @@ import numpy as np
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import transform_points
-from sim_trainer.dataset.frames import Frame, FrameStore
-from sim_trainer.scene.randomness import frame_rng, pass_order
+from sim_trainer.configuration.sensor import SensorConfig
+from sim_trainer.dataset.frames import Frame
+from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 from sim_trainer.training.network import STRIDE
 
@@ -45,31 +46,26 @@ class Sample:
 
 
 class SampleMaker:
-    """Makes sample number n of a run; the same for the same seed, frames and n."""
+    """Makes sample number n of a run from a frame; the same for the same seed, frame and n."""
 
-    def __init__(self, store: FrameStore, catalogue: tuple[ObjectModel, ...], seed: int) -> None:
-        self._store, self._seed, self._catalogue = store, seed, catalogue
+    def __init__(self, catalogue: tuple[ObjectModel, ...], seed: int, sensor: SensorConfig
+                 ) -> None:
+        self._seed, self._catalogue, self._sensor = seed, catalogue, sensor
         # (G, K, 3) per object: the keypoints under every symmetry.
         self._keypoints = [
             np.stack([transform_points(S, model.keypoints_m) for S in model.symmetry.transforms])
             for model in catalogue]
 
-    def frame_index(self, number: int) -> int:
-        """Every frame once per pass, in an order of the pass's own."""
-        pass_index, place = divmod(number, len(self._store))
-        return int(pass_order(self._seed, pass_index, len(self._store))[place])
-
-    def __call__(self, number: int, frame_index: int) -> Sample:
+    def __call__(self, number: int, frame: Frame) -> Sample:
         """Sample ``number`` made from a frame."""
         rng = frame_rng(self._seed, number, 'sample')
-        frame = self._store[frame_index]
         A = random_affine(rng, frame.image_rgb.shape[1], frame.image_rgb.shape[0])
         image = cv2.warpAffine(np.asarray(frame.image_rgb), A,
                                (SAMPLE_WIDTH_PX, SAMPLE_HEIGHT_PX),
                                flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         if rng.random() < OCCLUDER_PROBABILITY:
             _paint_occluders(rng, image)
-        image = apply_sensor(image, draw_sensor(rng))
+        image = apply_sensor(image, draw_sensor(rng, self._sensor))
         return self._targets(image, frame, A)
 
     def _targets(self, image: np.ndarray, frame: Frame, A: np.ndarray) -> Sample:

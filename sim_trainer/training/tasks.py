@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.dataset.frames import FrameStore
+from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
 from sim_trainer.training.network import KeypointNetwork
@@ -19,6 +19,8 @@ class Task(Protocol):
     """A model that the loop can train. ``sample(n)`` must depend on n and the seed alone."""
 
     network: nn.Module
+    #: the frames that samples are made from
+    stream: FrameStream
 
     def sample(self, number: int) -> Any:
         """Training sample ``number``."""
@@ -36,14 +38,15 @@ class Task(Protocol):
 class KeypointTask:
     """All objects at once: heat-maps and keypoints."""
 
-    def __init__(self, config: SceneConfig, store: FrameStore,
+    def __init__(self, config: SceneConfig, stream: FrameStream,
                  catalogue: tuple[ObjectModel, ...]) -> None:
-        self._maker = SampleMaker(store, catalogue, config.seed)
+        self.stream = stream
+        self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor)
         self.network = KeypointNetwork(len(catalogue), KEYPOINT_COUNT)
 
     def sample(self, number: int):
         """See ``Task.sample``."""
-        return self._maker(number, self._maker.frame_index(number))
+        return self._maker(number, self.stream.frame(number))
 
     def collate(self, samples):
         """See ``Task.collate``."""
@@ -66,12 +69,13 @@ class KeypointTask:
             'heat': heat.item(), 'keypoints': keypoints.item(), 'error_px': error_px.item()}
 
 
-def make_task(config: SceneConfig, store: FrameStore, catalogue: tuple[ObjectModel, ...]) -> Task:
+def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectModel, ...]
+              ) -> Task:
     """The task that ``training.model`` names."""
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import Tobin2017Task
-        return Tobin2017Task(config, store, catalogue)
-    return KeypointTask(config, store, catalogue)
+        return Tobin2017Task(config, stream, catalogue)
+    return KeypointTask(config, stream, catalogue)
 
 
 def count_parameters(network: nn.Module) -> int:

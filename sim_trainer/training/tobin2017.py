@@ -16,16 +16,19 @@ from torch import Tensor, nn
 
 from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.dataset.frames import Frame, FrameStore
+from sim_trainer.dataset.frames import Frame
+from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
-from sim_trainer.scene.randomness import frame_rng, pass_order
+from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 
 #: VGG-16's stages: (channels, convolutions).
 _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 #: A picture whose object is seen less than this does not say where it is.
 LEAST_VISIBLE = 0.1
+#: Pictures that are tried for a sample before the object counts as missing.
+ATTEMPTS = 60
 
 
 class Tobin2017Network(nn.Module):
@@ -65,40 +68,44 @@ class Tobin2017Network(nn.Module):
 class Tobin2017Task:
     """Trains ``Tobin2017Network`` on whole pictures. See ``tasks.Task``."""
 
-    def __init__(self, config: SceneConfig, store: FrameStore,
+    def __init__(self, config: SceneConfig, stream: FrameStream,
                  catalogue: tuple[ObjectModel, ...]) -> None:
-        names = [model.name for model in catalogue]
-        self._object = names.index(config.training.object_name)
-        self._store, self._seed = store, config.seed
-        self._usable = np.array([i for i in range(len(store)) if self._place(i) is not None])
-        if len(self._usable) == 0:
-            raise TrainingError(f'none of {len(store)} pictures shows {names[self._object]}; '
-                                'raise frames.count or randomization.object_count')
+        self._name = config.training.object_name
+        self._object = [model.name for model in catalogue].index(self._name)
+        self.stream, self._seed = stream, config.seed
+        self._sensor = config.randomization.sensor
         workspace = config.workspace
         self._half_size_m = (workspace.y_m.high - workspace.y_m.low) / 2
         self.network = Tobin2017Network(
             np.array([(workspace.x_m.low + workspace.x_m.high) / 2,
                       (workspace.y_m.low + workspace.y_m.high) / 2, 0.03]), self._half_size_m)
 
-    def _place(self, index: int) -> np.ndarray | None:
+    def _place(self, frame: Frame) -> np.ndarray | None:
         """The object's position (3,) in the base frame, if the picture shows just one."""
-        row = self._store.labels[index]
-        mine = np.flatnonzero((row['object_index'][:row['count']] == self._object)
-                              & (row['visible_fraction'][:row['count']] >= LEAST_VISIBLE))
+        mine = [label for label in frame.instances if label.object_index == self._object
+                and label.visible_fraction >= LEAST_VISIBLE]
         if len(mine) != 1:
             return None
-        return (row['T_base_camera'] @ row['T_camera_object'][mine[0]])[:3, 3]
+        return (frame.T_base_camera @ mine[0].T_camera_object)[:3, 3]
 
     def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """See ``Task.sample``."""
-        pass_index, place = divmod(number, len(self._usable))
-        order = pass_order(self._seed, pass_index, len(self._usable))
-        index = int(self._usable[order[place]])
-        frame: Frame = self._store[index]
+        """See ``Task.sample``.
+
+        Raises:
+            TrainingError: none of many pictures shows the object.
+        """
+        for attempt in range(ATTEMPTS):
+            frame = self.stream.frame(number, attempt)
+            place = self._place(frame)
+            if place is not None:
+                break
+        else:
+            raise TrainingError(f'none of {ATTEMPTS} pictures shows {self._name}; raise '
+                                'frames.count or randomization.objects.count')
         rng = frame_rng(self._seed, number, 'sample')
-        image = apply_sensor(np.ascontiguousarray(frame.image_rgb), draw_sensor(rng))
+        image = apply_sensor(frame.image_rgb, draw_sensor(rng, self._sensor))
         image = cv2.resize(image, (INPUT_SIZE_PX, INPUT_SIZE_PX), interpolation=cv2.INTER_AREA)
-        return image, self._place(index).astype(np.float32)
+        return image, place.astype(np.float32)
 
     def collate(self, samples) -> tuple[Tensor, Tensor]:
         """See ``Task.collate``."""

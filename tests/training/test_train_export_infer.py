@@ -12,7 +12,7 @@ import torch
 from dr_perception import PinholeCamera, PoseEstimator
 from sim_trainer import cli
 from sim_trainer.configuration.schema import load_config
-from sim_trainer.dataset.frames import draw_frames
+from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import CheckpointError, ConfigurationError, TrainingError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training import run
@@ -27,18 +27,22 @@ TINY = ['frames.count=6', 'frames.workers=1', 'training.steps=5', 'training.batc
         'training.checkpoint_s=0']
 
 
+#: Streams that tests have opened; their workers end with the module.
+_streams = []
+
+
 @pytest.fixture(scope='module')
 def frames(tmp_path_factory):
-    """Configuration and folder of six drawn pictures."""
-    folder = tmp_path_factory.mktemp('frames')
-    config = load_config(ROOT / 'config' / 'tabletop.yaml', TINY)
-    draw_frames(config, folder)
-    return config, folder
+    """Configuration of six small pictures, and a folder."""
+    yield load_config(ROOT / 'config' / 'tabletop.yaml', TINY), tmp_path_factory.mktemp('frames')
+    while _streams:
+        _streams.pop().close()
 
 
-def _new_task(config, folder):
+def _new_task(config, folder, first_sample=0):
     torch.manual_seed(config.seed)
-    return make_task(config, draw_frames(config, folder), build_catalogue(config.objects))
+    _streams.append(FrameStream(config, first_sample).__enter__())
+    return make_task(config, _streams[-1], build_catalogue(config.objects))
 
 
 def _weights(network):
@@ -65,7 +69,8 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
         train(broken, config, tmp_path / 'broken', resume=False)
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', config_key(config))
     assert state['step'] == 3
-    resumed, seconds = train(_new_task(config, folder), config, tmp_path / 'broken', resume=True)
+    resumed, seconds = train(_new_task(config, folder, 3 * 2), config, tmp_path / 'broken',
+                             resume=True)
     assert torch.equal(_weights(resumed), _weights(whole))
     assert seconds > state['elapsed_s'] > 0
 
