@@ -26,10 +26,16 @@ def estimator():
 
 @pytest.fixture(scope='module')
 def pictures():
-    """Drawn pictures with their truth: upright objects and distractors, nothing hidden much."""
+    """Drawn pictures with their truth: upright objects and distractors, nothing hidden much.
+
+    Without the harder kinds of distractors: the model of 0.1.0 was trained before there were any
+    and takes them for objects.
+    """
     config = load_config(ROOT / 'config' / 'tabletop.yaml', [
         f'seed={SEED}', 'randomization.objects.tumbled=0',
-        'randomization.objects.dropped=0', 'randomization.objects.crowded=0'])
+        'randomization.objects.dropped=0', 'randomization.objects.crowded=0',
+        'randomization.distractors.kinds=[convex]', 'randomization.distractors.weights=null',
+        'randomization.objects.hidden=0'])
     return list(simulated_pictures(config, PICTURES))
 
 
@@ -96,13 +102,16 @@ def test_another_resolution_gives_the_same_poses(estimator, pictures, scale):
     camera = picture.camera.resized(width, height)
     here = estimator.estimate(picture.image_rgb, picture.camera, picture.T_base_camera)
     there = estimator.estimate(image, camera, picture.T_base_camera)
-    by_name = {d.object_name: d for d in there}
-    common = [d for d in here if d.object_name in by_name and d.score > 0.9]
+    common = [d for d in here if d.score > 0.9
+              and d.object_name in {other.object_name for other in there}]
     assert common
     T_base_camera = picture.T_base_camera
     for d in common:
         a = T_base_camera @ d.T_camera_object
-        b = T_base_camera @ by_name[d.object_name].T_camera_object
+        # Several of one kind may be found: the nearest is the same one.
+        b = min((T_base_camera @ other.T_camera_object for other in there
+                 if other.object_name == d.object_name),
+                key=lambda T: np.linalg.norm(T[:3, 3] - a[:3, 3]))
         assert np.linalg.norm(a[:3, 3] - b[:3, 3]) < (0.012 if scale < 1 else 0.004)
 
 
