@@ -1,15 +1,20 @@
 """Mesh files as objects: every format and unit, one line for every bad file, the catalogue."""
 
+import dataclasses
 import json
 import time
 
 import cv2
 from hypothesis import given, settings, strategies as st
 import numpy as np
+from PIL import Image
 import pytest
 import trimesh
 
+from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
+                                           transform_points)
 from sim_trainer.configuration.loader import build, to_plain
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.schema import load_config
@@ -19,6 +24,8 @@ from sim_trainer.objects.catalogue import build_catalogue, choose_keypoints
 from sim_trainer.objects.decimation import decimated, welded
 from sim_trainer.objects.mesh_file import draw_geometry, load_mesh
 from sim_trainer.objects.resting import resting_faces, round_resting_faces, SCAN_DEG
+from sim_trainer.rendering.factory import make_renderer
+from sim_trainer.scene.generator import SceneGenerator
 
 SIZE_M = np.array([0.08, 0.05, 0.03])
 FORMATS = ('obj', 'stl', 'ply', 'glb')
@@ -413,3 +420,49 @@ def test_keypoints_of_a_large_mesh():
     assert (keypoints[0] == 0).all() and len(keypoints) == 9
     apart = np.linalg.norm(keypoints[1:, None] - keypoints[None, 1:], axis=-1)
     assert apart[~np.eye(8, dtype=bool)].min() > 0.04
+
+
+def test_a_texture_lies_on_the_mesh_as_the_file_says(reference_path, tmp_path):
+    """Four colours in the corners of a plate, drawn where u and v put them."""
+    texture = np.zeros((64, 64, 3), np.uint8)       # rows from the top: v = 1 first
+    texture[:32, :32], texture[:32, 32:] = (220, 0, 0), (0, 200, 0)
+    texture[32:, :32], texture[32:, 32:] = (0, 0, 220), (230, 230, 230)
+    Image.fromarray(texture).save(tmp_path / 'plate.png')
+    (tmp_path / 'plate.mtl').write_text('newmtl plate\nmap_Kd plate.png\n')
+    h, z = 0.05, 0.01
+    corners = [(-h, -h), (h, -h), (h, h), (-h, h)]
+    lines = ['mtllib plate.mtl', 'usemtl plate']
+    lines += [f'v {x} {y} {top}' for top in (z, -z) for x, y in corners]
+    lines += ['vt 0 0', 'vt 1 0', 'vt 1 1', 'vt 0 1']       # u along x, v along y
+    lines += ['f 1/1 2/2 3/3', 'f 1/1 3/3 4/4', 'f 5/1 7/3 6/2', 'f 5/1 8/4 7/3']
+    for a, b in ((1, 2), (2, 3), (3, 4), (4, 1)):
+        lines += [f'f {a}/1 {a + 4}/1 {b + 4}/1', f'f {a}/1 {b + 4}/1 {b}/1']
+    (tmp_path / 'plate.obj').write_text('\n'.join(lines) + '\n')
+    config = load_config(reference_path, [
+        f'objects=[{{name: plate, shape: mesh, file: {tmp_path}/plate.obj}}]', 'arm_urdf=null',
+        'randomization.distractors.kinds=[primitives]',
+        'randomization.distractors.weights=null', 'randomization.objects.count=1'])
+    generator = SceneGenerator(config)
+    renderer = make_renderer(config, generator)
+    try:
+        if renderer.name != 'opengl':
+            pytest.skip('the PyBullet renderer draws no pictures on surfaces')
+        body = generator.scene(0).instances[0]
+        assert body.material.picture == 0
+        white = dataclasses.replace(body.material, color_a=(1.0,) * 3, color_b=(1.0,) * 3)
+        camera = PinholeCamera(400.0, 400.0, 79.5, 59.5, 160, 120)
+        T_base_camera = look_at([0.7, 0.1, 0.45], [0.5, 0, 0])
+        T_base_body = make_transform(np.eye(3), [0.5, 0, z])
+        scene = dataclasses.replace(
+            generator.scene(0), camera=camera, T_base_camera=T_base_camera, background=None,
+            bodies=(dataclasses.replace(body, T_base_body=T_base_body, material=white),))
+        image = renderer.draw(scene).image_rgb.astype(int)
+        for x, y, channel in ((-1, 1, 0), (1, 1, 1), (-1, -1, 2)):
+            point = transform_points(invert_transform(T_base_camera) @ T_base_body,
+                                     np.array([[x * h / 2, y * h / 2, z]]))
+            u, v = np.round(camera.project(point)[0]).astype(int)
+            pixel = image[v, u]
+            assert pixel.argmax() == channel and np.sort(pixel)[-1] > 2 * np.sort(pixel)[1] + 20
+    finally:
+        renderer.close()
+        generator.close()
