@@ -15,8 +15,11 @@ from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 from sim_trainer.training.network import STRIDE
 
-#: Window that the network sees in training.
-SAMPLE_WIDTH_PX, SAMPLE_HEIGHT_PX = 352, 256
+#: The network sees a window of the frame that is smaller by about this: room for its place, turn
+#: and zoom, beyond which the frame's border would be mirrored, without labels for what is there.
+MARGIN_PX = 32
+#: Sides of the window are multiples of this, as the network wants them.
+_MULTIPLE_PX = 32
 #: An instance seen less than this is not asked for; below the second number it is background.
 LEAST_VISIBLE, LEAST_NOTICED = 0.12, 0.02
 #: Radius (cells) round the centre in which cells answer for an instance's keypoints.
@@ -59,17 +62,19 @@ class SampleMaker:
     def __call__(self, number: int, frame: Frame) -> Sample:
         """Sample ``number`` made from a frame."""
         rng = frame_rng(self._seed, number, 'sample')
-        A = random_affine(rng, frame.image_rgb.shape[1], frame.image_rgb.shape[0])
-        image = cv2.warpAffine(np.asarray(frame.image_rgb), A,
-                               (SAMPLE_WIDTH_PX, SAMPLE_HEIGHT_PX),
-                               flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        height_px, width_px = frame.image_rgb.shape[:2]
+        size = sample_size(width_px, height_px)
+        A = random_affine(rng, width_px, height_px)
+        image = cv2.warpAffine(np.asarray(frame.image_rgb), A, size, flags=cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_REFLECT_101)
         if rng.random() < OCCLUDER_PROBABILITY:
             _paint_occluders(rng, image)
         image = apply_sensor(image, draw_sensor(rng, self._sensor))
         return self._targets(image, frame, A)
 
     def _targets(self, image: np.ndarray, frame: Frame, A: np.ndarray) -> Sample:
-        h, w = SAMPLE_HEIGHT_PX // STRIDE, SAMPLE_WIDTH_PX // STRIDE
+        height_px, width_px = image.shape[:2]
+        h, w = height_px // STRIDE, width_px // STRIDE
         heat = np.zeros((len(self._catalogue), h, w), np.float32)
         ignore = np.zeros(heat.shape, bool)
         owner = np.full((h, w), -1, np.int16)
@@ -85,8 +90,8 @@ class SampleMaker:
             pixels = (pixels @ A[:, :2].T + A[:, 2]).reshape(*points.shape[:2], 2)
             centre = pixels[0, 0]
             if not (np.isfinite(pixels).all() and (centre > -STRIDE).all()
-                    and centre[0] < SAMPLE_WIDTH_PX + STRIDE
-                    and centre[1] < SAMPLE_HEIGHT_PX + STRIDE):
+                    and centre[0] < width_px + STRIDE
+                    and centre[1] < height_px + STRIDE):
                 continue
             cell = (centre - (STRIDE - 1) / 2) / STRIDE
             distance = np.hypot(xs - cell[0], ys - cell[1])
@@ -108,17 +113,24 @@ class SampleMaker:
         return Sample(image, heat, ignore, owner, keypoints_px)
 
 
+def sample_size(width_px: int, height_px: int) -> tuple[int, int]:
+    """Width and height of the samples that frames of a size give: 352x256 of 384x288."""
+    return tuple(max((side - MARGIN_PX) // _MULTIPLE_PX, 1) * _MULTIPLE_PX
+                 for side in (width_px, height_px))
+
+
 def random_affine(rng: np.random.Generator, width_px: int, height_px: int) -> np.ndarray:
     """A (2, 3) map from frame pixels to sample pixels: turn, zoom and a random place."""
+    size = np.array(sample_size(width_px, height_px))
     zoom = np.exp(rng.uniform(-ZOOM, ZOOM))
     turn = np.radians(rng.uniform(-TURN_DEG, TURN_DEG))
     c, s = zoom * np.cos(turn), zoom * np.sin(turn)
     linear = np.array([[c, -s], [s, c]])
     slack = np.maximum(np.array([width_px, height_px])
-                       - np.array([SAMPLE_WIDTH_PX, SAMPLE_HEIGHT_PX]) / zoom, 0)
+                       - size / zoom, 0)
     middle = np.array([(width_px - 1) / 2, (height_px - 1) / 2])
     middle = middle + (rng.random(2) - 0.5) * slack
-    target = np.array([(SAMPLE_WIDTH_PX - 1) / 2, (SAMPLE_HEIGHT_PX - 1) / 2])
+    target = (size - 1) / 2
     return np.hstack([linear, (target - linear @ middle)[:, None]])
 
 
