@@ -122,7 +122,7 @@ def _drawn(config: SceneConfig, records: Iterator[tuple[int, SceneRecord]]
 
     generator = SceneGenerator(config)
     renderer = make_renderer(config, generator)
-    known = set(generator.draw_meshes())
+    known = generator.mesh_names
     try:
         for picture_id, record in tqdm(records, desc='drawing', unit='picture', disable=None):
             unknown = {body.mesh for body in record.bodies} - known

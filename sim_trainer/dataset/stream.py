@@ -62,7 +62,6 @@ class FrameStream:
         self._closed = True
         self._failure: tuple[type[Exception], str, str] | None = None
         self._ready = np.full(self.law.pool_count, -1, np.int64)
-        self._drawn_count = 0
         self._waiting, self._waiting_since, self._waited_s = 0, 0.0, 0.0
         self._sources: list[BopFrames] = []
         self._source_lock = threading.Lock()
@@ -108,15 +107,6 @@ class FrameStream:
         atexit.unregister(self.close)
         self._pool.close()
 
-    def __len__(self) -> int:
-        """Distinct pictures of the whole run."""
-        return self.law.count
-
-    @property
-    def drawn_count(self) -> int:
-        """Pictures drawn since the context was entered."""
-        return self._drawn_count
-
     @property
     def elapsed_s(self) -> float:
         """Seconds in which somebody waited for a picture, filling the pool included."""
@@ -128,10 +118,6 @@ class FrameStream:
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that run."""
         return self._workers.pids
-
-    def index_of(self, number: int, attempt: int = 0) -> int | None:
-        """The drawn picture that sample ``number`` is made from; None for one of a BOP source."""
-        return self.law.choice(number, attempt).index
 
     def frame(self, number: int, attempt: int = 0) -> Frame:
         """The frame of sample ``number``, a copy; waits until it is drawn.
@@ -200,7 +186,6 @@ class FrameStream:
     def _on_drawn(self, index: int) -> None:
         with self._condition:
             self._ready[index % self.law.pool_count] = index
-            self._drawn_count += 1
             self._condition.notify_all()
 
     def _on_failure(self, name: str | None, text: str, details: str) -> None:

@@ -16,7 +16,6 @@ SKY_SOFTNESS_M = 0.04
 NEAR_M, FAR_M = 0.05, 16.0
 #: Ids of the id attachment: 0 everything else, 1 ... instances, this one the room and the sky.
 ROOM_ID = 255
-MAX_INSTANCES = ROOM_ID - 1
 _GAMMA = 2.2
 
 

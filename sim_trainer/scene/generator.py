@@ -84,6 +84,11 @@ class SceneGenerator:
             self.close()
             raise
 
+    @property
+    def mesh_names(self) -> frozenset[str]:
+        """Names of the meshes that scenes can hold."""
+        return frozenset(self._shapes)
+
     def draw_meshes(self) -> dict[str, DrawMesh]:
         """Every mesh that scenes name, ready to draw."""
         meshes = {name: draw_mesh(vertices, faces)
@@ -143,7 +148,7 @@ class SceneGenerator:
                 T_base_camera: np.ndarray) -> list[Body]:
         table = self._table(T_base_camera)
         drop = self.config.randomization.objects.dropped.happens(rng)
-        things, _ = self._setter.objects(rng, table)
+        things = self._setter.objects(rng, table)
         things += self._setter.others(distractor_rng, table, things)
         if drop and things:
             return self._setter.dropped(rng, things, (table.low_m + table.high_m) / 2)
@@ -169,8 +174,8 @@ class SceneGenerator:
         wanted = round(self.config.randomization.objects.count.low)
         most = 0
         for trial in range(_TRIAL_SCENES):
-            things, _ = self._setter.objects(frame_rng(self.config.seed, trial, 'room'),
-                                             self._table(self.config.camera.T_base_camera))
+            things = self._setter.objects(frame_rng(self.config.seed, trial, 'room'),
+                                          self._table(self.config.camera.T_base_camera))
             most = max(most, len(things))
             if most >= wanted:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -78,9 +79,7 @@ def pictured(material: Material, picture: int, rng: np.random.Generator) -> Mate
     """The material with a picture for its colour, slightly tinted."""
     tint = tuple(float(c) for c in np.clip(rng.uniform(0.6, 1.0) * rng.uniform(0.85, 1.0, 3),
                                            0, 1))
-    return Material(tint, tint, material.pattern, material.pattern_scale_m,
-                    material.pattern_angle_rad, material.pattern_offset, material.grain,
-                    0.0, material.roughness, material.metalness, material.specular, picture)
+    return replace(material, color_a=tint, color_b=tint, grain_strength=0.0, picture=picture)
 
 
 def random_color(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -45,8 +45,8 @@ class TableSetter:
                           **{model.name: model.vertices_m for model in catalogue}}
         self._hulls: dict[str, np.ndarray] = {}
 
-    def objects(self, rng: np.random.Generator, table: Table) -> tuple[list[_Thing], int]:
-        """Objects on their faces, and how many were asked for."""
+    def objects(self, rng: np.random.Generator, table: Table) -> list[_Thing]:
+        """Objects on their faces; those that found room."""
         config, catalogue = self._config, self._catalogue
         crowded = config.crowded.happens(rng)
         count = config.count.sample_int(rng)
@@ -63,7 +63,7 @@ class TableSetter:
             thing = _put(rng, table, model.name, 'object', model.vertices_m, (1.0,) * 3, R, near)
             if thing is not None:
                 things.append(thing)
-        return things, count
+        return things
 
     def others(self, rng: np.random.Generator, table: Table, objects: list[_Thing]
                ) -> list[_Thing]:

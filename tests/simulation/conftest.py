@@ -35,14 +35,27 @@ def generator(config):
     made.close()
 
 
-@pytest.fixture(scope='session', params=[OpenGLRenderer, BulletRenderer], ids=lambda r: r.name)
-def renderer(request, generator):
-    """Each renderer, with every mesh."""
+def _with_meshes(renderer, generator):
     try:
-        made = request.param(make_patterns(1))
+        made = renderer(make_patterns(1))
     except RendererUnavailableError as error:
         pytest.skip(str(error))
     for name, mesh in generator.draw_meshes().items():
         made.add_mesh(name, mesh)
+    return made
+
+
+@pytest.fixture(scope='session', params=[OpenGLRenderer, BulletRenderer], ids=lambda r: r.name)
+def renderer(request, generator):
+    """Each renderer, with every mesh."""
+    made = _with_meshes(request.param, generator)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def opengl(generator):
+    """The OpenGL renderer with every mesh."""
+    made = _with_meshes(OpenGLRenderer, generator)
     yield made
     made.close()

@@ -14,9 +14,6 @@ from dr_perception.core.transforms import (invert_transform, look_at, make_trans
 from sim_trainer.dataset.labels import count_ids, label_scene, silhouette_area_px
 from sim_trainer.dataset.silhouettes import MAX_SIDE_PX, is_convex, silhouette
 from sim_trainer.objects import primitives
-from sim_trainer.rendering.base import RendererUnavailableError
-from sim_trainer.rendering.opengl import OpenGLRenderer
-from sim_trainer.rendering.patterns import make_patterns
 from sim_trainer.scene.record import Body, Light, Material, SceneRecord
 
 #: What is promised of outlines; a pixel centre farther off is on the side where it is drawn.
@@ -25,19 +22,6 @@ PLAIN = Material((0.8, 0.8, 0.8), (0.8, 0.8, 0.8), 0, 0.1, 0.0, (0.0, 0.0), 0, 0
 WHOLE = PinholeCamera(310.0, 305.0, 95.3, 70.9, 192, 144)
 CAMERAS = [WHOLE, WHOLE.resized(320, 240).cropped(95, 60, 120, 120),
            WHOLE.cropped(-300, 40, 520, 90)]
-
-
-@pytest.fixture(scope='module')
-def opengl(generator):
-    """Give the OpenGL renderer with every mesh."""
-    try:
-        made = OpenGLRenderer(make_patterns(1))
-    except RendererUnavailableError as error:
-        pytest.skip(str(error))
-    for name, mesh in generator.draw_meshes().items():
-        made.add_mesh(name, mesh)
-    yield made
-    made.close()
 
 
 def _single(name, camera, T_camera_object, object_name='x', scale=(1.0, 1.0, 1.0)):
