@@ -38,12 +38,19 @@ class PictureResult:
 
     ``nearest_errors_m`` has, for every asked object of which the picture has a detection of that
     name, the distance to the nearest one, however far: the paper's error, which has no threshold.
+
+    Who is who, as indices into what ``match_picture`` was given: ``asked_instances`` of ``asked``,
+    ``pairs`` of (detection, instance) of ``matches``, ``forgiven`` detections that are neither
+    right nor wrong. Every other detection is a false positive.
     """
 
     asked: tuple[str, ...]
     matches: tuple[Match, ...]
     false_positives: tuple[str, ...]
     nearest_errors_m: tuple[tuple[str, float], ...] = ()
+    asked_instances: tuple[int, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    forgiven: tuple[int, ...] = ()
 
 
 def match_picture(detections: list[Detection], instances: list[BopInstance],
@@ -58,28 +65,35 @@ def match_picture(detections: list[Detection], instances: list[BopInstance],
         catalogue: object models by name; instances of other names are left out.
         least_visible: see ``LEAST_VISIBLE``.
     """
-    known = [i for i in instances if i.object_name in catalogue]
-    asked = [i.visible_fraction is None or i.visible_fraction >= least_visible for i in known]
-    free = set(range(len(known)))
-    matches, false_positives = [], []
-    for detection in sorted(detections, key=lambda d: -d.score):
+    known = [i for i, truth in enumerate(instances) if truth.object_name in catalogue]
+    asked = [i for i in known if instances[i].visible_fraction is None
+             or instances[i].visible_fraction >= least_visible]
+    free = set(known)
+    matches, pairs, forgiven, false_positives = [], [], [], []
+    for number in sorted(range(len(detections)), key=lambda n: -detections[n].score):
+        detection = detections[number]
         model = catalogue.get(detection.object_name)
         if model is None:
             false_positives.append(detection.object_name)
             continue
         errors = {i: model.symmetry.position_error_m(detection.T_camera_object,
-                                                     known[i].T_camera_object)
-                  for i in free if known[i].object_name == detection.object_name}
+                                                     instances[i].T_camera_object)
+                  for i in free if instances[i].object_name == detection.object_name}
         best = min(errors, key=errors.get, default=None)
-        if best is not None and errors[best] < (FOUND_M if asked[best] else FORGIVEN_M):
+        if best is not None and errors[best] < (FOUND_M if best in asked else FORGIVEN_M):
             free.discard(best)
-            if asked[best]:
-                matches.append(_measure(detection, known[best].T_camera_object, camera, model))
+            if best in asked:
+                matches.append(_measure(detection, instances[best].T_camera_object, camera,
+                                        model))
+                pairs.append((number, best))
+            else:
+                forgiven.append(number)
             continue
         false_positives.append(detection.object_name)
-    wanted = [i for i, is_asked in zip(known, asked) if is_asked]
+    wanted = [instances[i] for i in asked]
     return PictureResult(tuple(i.object_name for i in wanted), tuple(matches),
-                         tuple(false_positives), _nearest_errors(detections, wanted, catalogue))
+                         tuple(false_positives), _nearest_errors(detections, wanted, catalogue),
+                         tuple(asked), tuple(pairs), tuple(forgiven))
 
 
 def _nearest_errors(detections: list[Detection], wanted: list[BopInstance],
