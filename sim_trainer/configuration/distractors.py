@@ -10,6 +10,8 @@ from sim_trainer.errors import ConfigurationError
 
 #: Kinds of distractors, in the order in which ``weights`` goes with them by default.
 KINDS = ('primitives', 'near_misses', 'convex', 'concave', 'random_urdfs')
+#: Kinds for validation: training draws one only where the scene YAML names it.
+HELD_OUT_KINDS = ('household',)
 #: A near miss as near as this (part of a dimension) could not be told from the object.
 NEAREST_RATIO = 0.10
 
@@ -22,7 +24,8 @@ class DistractorConfig:
     count: Range = Range(0, 10)
     #: kinds: primitives (boxes, spheres, rings ... of any proportions), near_misses (the scene's
     #: own objects in clearly other sizes or proportions), convex (crystals, rounded lumps),
-    #: concave (stars, L/T/U blocks, cups, tubes), random_urdfs (pybullet_data's 1,000 bodies)
+    #: concave (stars, L/T/U blocks, cups, tubes), random_urdfs (pybullet_data's 1,000 bodies),
+    #: household (its toys: duck, teddy, mug, lego, ...; kept for validation unless named here)
     kinds: tuple[str, ...] = KINDS
     #: how often each kind is drawn, in the order of kinds, any scale; default: all equally often
     weights: tuple[float, ...] | None = None
@@ -40,9 +43,9 @@ class DistractorConfig:
             raise ConfigurationError('distractors.kinds: the list is empty; for no distractors '
                                      'write count: 0')
         for kind in self.kinds:
-            if kind not in KINDS:
+            if kind not in KINDS + HELD_OUT_KINDS:
                 raise ConfigurationError(f'distractors.kinds: unknown kind {kind!r}; expected '
-                                         f'some of {", ".join(KINDS)}')
+                                         f'some of {", ".join(KINDS + HELD_OUT_KINDS)}')
             if self.kinds.count(kind) > 1:
                 raise ConfigurationError(f'distractors.kinds: {kind} stands twice; give it a '
                                          'larger weight instead')

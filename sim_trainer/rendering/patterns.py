@@ -1,5 +1,7 @@
 """Procedural grey patterns that mix two colours: the paper's three and structured ones.
 
+Those of ``HELD_OUT_FAMILIES`` are kept from training, so that validation has looks of its own.
+
 Source: flat, gradient and checker are the textures of Tobin et al. 2017, section III.
 """
 
@@ -139,22 +141,94 @@ def _patches(rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-#: Pattern families; each picture of the array draws its family with equal chance.
+def _marble(rng: np.random.Generator) -> np.ndarray:
+    """Thin veins, bent by noise that is bent itself."""
+    x, y = _grid()
+    # Whole numbers of veins along both axes: the repeat has no seam.
+    across, along = int(rng.integers(1, 4)), int(rng.choice([-2, -1, 1, 2]))
+    bend, shade = _noise(rng, 3, 4, 0.55), _noise(rng, 4, 4)
+    warped = _displaced(bend, 0.25 * (shade - 0.5))
+    veins = np.abs(np.sin(np.pi * (x * across + y * along + rng.uniform(0.8, 1.6) * warped)))
+    fine = np.abs(2 * _displaced(shade, 0.3 * (bend - 0.5)) - 1)
+    sharp = rng.uniform(0.25, 0.5)
+    return np.clip(veins ** sharp * (0.65 + 0.35 * fine ** sharp) + 0.1 * (shade - 0.5), 0, 1)
+
+
+def _displaced(field: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """A field read at places that another moves along x and y, parts of the repeat."""
+    rows, columns = np.indices(field.shape)
+    moved = np.round(PATTERN_SIZE_PX * shift).astype(int)
+    return field[(rows + moved) % PATTERN_SIZE_PX,
+                 (columns + np.roll(moved, PATTERN_SIZE_PX // 2, 0)) % PATTERN_SIZE_PX]
+
+
+def _terrazzo(rng: np.random.Generator) -> np.ndarray:
+    """Broken chips of a few tones, scattered in a ground."""
+    image = np.zeros((PATTERN_SIZE_PX, PATTERN_SIZE_PX), np.uint8)
+    tones = rng.integers(90, 256, 3)
+    largest = rng.uniform(7, 16)
+    for _ in range(int(rng.uniform(0.35, 0.6) * (PATTERN_SIZE_PX / largest) ** 2)):
+        corners = int(rng.integers(4, 8))
+        angle = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.4, 0.4, corners)) / corners
+        chip = (np.stack([np.cos(angle), rng.uniform(0.4, 1) * np.sin(angle)], -1)
+                * largest * rng.uniform(0.3, 1) * rng.uniform(0.7, 1, (corners, 1)))
+        turn = rng.uniform(0, np.pi)
+        chip = chip @ [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+        chip += rng.uniform(0, PATTERN_SIZE_PX, 2)
+        tone = int(tones[int(rng.integers(3))])
+        # What leaves on one side comes in on the other.
+        for shift in _wraps(chip):
+            cv2.fillPoly(image, [np.round((chip + shift) * 16).astype(np.int32)], tone,
+                         cv2.LINE_AA, 4)
+    return image / 255
+
+
+def _wraps(points: np.ndarray) -> list[tuple[int, int]]:
+    """Shifts by whole repeats at which points (N, 2) reach into the picture."""
+    low, high = points.min(0), points.max(0)
+    steps = [[k * PATTERN_SIZE_PX for k in (-1, 0, 1)
+              if high[axis] + k * PATTERN_SIZE_PX > 0 and low[axis] + k * PATTERN_SIZE_PX
+              < PATTERN_SIZE_PX] for axis in (0, 1)]
+    return [(x, y) for x in steps[0] for y in steps[1]]
+
+
+def _weave(rng: np.random.Generator) -> np.ndarray:
+    """Cloth: threads over and under each other, round, each a little different."""
+    x, y = _grid()
+    threads = int(rng.choice([8, 12, 16]))
+    u, v = x * threads, y * threads
+    i, j = u.astype(int), v.astype(int)
+    # Linen, twill, basket: where the thread that runs along y lies on top.
+    over = [(i + j) % 2 < 1, (i + j) % 4 < 2, (i // 2 + j // 2) % 2 < 1][int(rng.integers(3))]
+    high, low = 1.0, rng.uniform(0.25, 0.6)
+    tone = np.where(over, high * rng.uniform(0.8, 1, threads)[i],
+                    low * rng.uniform(0.8, 1, threads)[j])
+    across = np.where(over, u % 1, v % 1)
+    return tone * (1 - (2 * across - 1) ** 2) ** rng.uniform(0.35, 0.8)
+
+
+#: Pattern families that training uses; each picture of the array draws its family with equal
+#: chance. Another one here, or another order, changes what every configuration draws.
 FAMILIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     'flat': _flat, 'gradient': _gradient, 'checker': _checker, 'stripes': _stripes,
     'clouds': _clouds, 'blotches': _blotches, 'wood': _wood, 'waves': _waves, 'bricks': _bricks,
     'speckle': _speckle, 'dots': _dots, 'cells': _cells, 'scratches': _scratches,
     'patches': _patches,
 }
+#: Families for validation: training uses one of them only where the scene YAML names it.
+HELD_OUT_FAMILIES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    'marble': _marble, 'terrazzo': _terrazzo, 'weave': _weave,
+}
 
 
 def make_patterns(seed: int, families: tuple[str, ...] = tuple(FAMILIES),
                   count: int = PATTERN_COUNT) -> np.ndarray:
     """Patterns (count, PATTERN_SIZE_PX, PATTERN_SIZE_PX) uint8; layer i is of family i modulo."""
+    makers = {**FAMILIES, **HELD_OUT_FAMILIES}
     layers = []
     for i in range(count):
         rng = np.random.default_rng([seed, i])
-        layer = FAMILIES[families[i % len(families)]](rng)
+        layer = makers[families[i % len(families)]](rng)
         if rng.random() < 0.5:
             layer = 1.0 - layer
         layers.append((np.clip(layer, 0, 1) * 255).astype(np.uint8))

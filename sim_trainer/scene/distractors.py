@@ -19,6 +19,7 @@ from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.distractors import DistractorConfig, NEAREST_RATIO
 from sim_trainer.objects import primitives, solids
 from sim_trainer.objects.decimation import decimated
+from sim_trainer.objects.household import household_meshes
 from sim_trainer.objects.random_urdfs import random_urdf_meshes
 from sim_trainer.objects.solids import Mesh, unit_sized
 from sim_trainer.physics.asset_folder import asset_folder
@@ -53,7 +54,8 @@ class DistractorLibrary:
         weights = []
         makers: dict[str, Callable[[np.random.Generator], dict[str, Mesh]]] = {
             'primitives': lambda rng: _primitives(), 'convex': _convex, 'concave': _concave,
-            'near_misses': lambda rng: _near_misses(self._models), 'random_urdfs': _random_urdfs}
+            'near_misses': lambda rng: _near_misses(self._models), 'random_urdfs': _random_urdfs,
+            'household': lambda rng: _household()}
         for kind, weight in zip(config.kinds, config.weights or [1.0] * len(config.kinds)):
             # A generator for each kind: leaving one out does not change the others.
             made = makers[kind](np.random.default_rng([seed, zlib.crc32(kind.encode())]))
@@ -177,10 +179,20 @@ def _concave(rng: np.random.Generator) -> dict[str, Mesh]:
 def _random_urdfs(rng: np.random.Generator) -> dict[str, Mesh]:
     folder = asset_folder()
     made = {} if folder is None else random_urdf_meshes(folder / 'random_urdfs', URDF_COUNT, rng)
+    return _from_pybullet('random_urdfs', 'urdf', made)
+
+
+def _household() -> dict[str, Mesh]:
+    folder = asset_folder()
+    return _from_pybullet('household', 'household_',
+                          {} if folder is None else household_meshes(folder))
+
+
+def _from_pybullet(kind: str, prefix: str, made: dict[str, Mesh]) -> dict[str, Mesh]:
     if not made:
-        logger.warning('pybullet_data has no random_urdfs; this kind of distractors is left out '
-                       '(pip install pybullet brings them)')
-    return {f'distractor_urdf{name}': mesh for name, mesh in made.items()}
+        logger.warning('pybullet_data has no %s; this kind of distractors is left out '
+                       '(pip install pybullet brings them)', kind)
+    return {f'distractor_{prefix}{name}': mesh for name, mesh in made.items()}
 
 
 def _spread_of(vertices: np.ndarray) -> np.ndarray:
