@@ -16,14 +16,19 @@ from dr_perception.core.objects import ObjectModel
 
 #: Key of the ONNX metadata entry that holds the contract.
 METADATA_KEY = 'dr_perception.contract'
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+#: Versions that can be read: 1 knows the head ``centres`` alone, and the first four weights.
+READABLE_VERSIONS = (1, 2)
 #: A contract is tens of kilobytes (meshes of primitives) to a few megabytes (meshes of scans).
 MAX_JSON_BYTES = 16 << 20
-#: Names of the graph's input and outputs in format version 1.
+#: Names of the graph's input and outputs.
 INPUT_NAME = 'image'
 OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
-#: Features of ``decoding.score_features``.
-SCORE_WEIGHT_COUNT = 4
+#: How many of the features of ``scoring.score_features`` a model may weigh: models of format
+#: version 1 know the first four.
+SCORE_WEIGHT_COUNTS = (4, 7)
+#: What the maps of kinds show: heat at the centres, or the visible surface.
+HEADS = ('centres', 'surface')
 #: Pictures are padded by less than this; bounds memory before it is taken.
 MAX_MULTIPLE_PX = 1024
 
@@ -60,12 +65,13 @@ class DecoderSpec:
         peak_threshold: least heat of a candidate.
         score_threshold: least score of a detection.
         score_weights: logistic regression to the probability of being right within 2 cm: bias and
-            weights of the features of ``decoding.score_features``.
+            weights of the features of ``scoring.score_features``.
         covariance_scale: factor (position and rotation) that calibrates the covariance.
         plane_sigma_m: trust in the support plane's height.
         tilt_sigma_rad: trust in the support plane's direction.
         camera_score_weights: as ``score_weights``, for a pose from the camera alone.
         camera_covariance_scale: as ``covariance_scale``, likewise.
+        head: one of ``HEADS``.
     """
 
     stride_px: int
@@ -78,6 +84,7 @@ class DecoderSpec:
     tilt_sigma_rad: float
     camera_score_weights: tuple[float, ...]
     camera_covariance_scale: float
+    head: str = 'centres'
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,15 +136,15 @@ class ModelContract:
         if not isinstance(data, dict):
             raise ContractError('the contract is not a JSON object')
         version = data.get('format_version')
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS or isinstance(version, bool):
             raise ContractError(f'the contract has format version {version!r}; this version of '
-                                f'dr_perception reads {FORMAT_VERSION}')
+                                f'dr_perception reads {" and ".join(map(str, READABLE_VERSIONS))}')
         try:
             contract = cls(
                 name=str(data['name']),
                 objects=tuple(ObjectModel.from_json(entry) for entry in data['objects']),
                 input=_spec(InputSpec, data['input']),
-                decoder=_decoder(data['decoder']),
+                decoder=_decoder(data['decoder'], version),
                 support_plane_z_m=float(data['support_plane_z_m']),
                 trained_range=dict(data['trained_range']), provenance=dict(data['provenance']),
                 metrics=dict(data['metrics']))
@@ -183,11 +190,14 @@ class ModelContract:
         for key, values in finite.items():
             if not all(map(math.isfinite, values)):
                 raise ContractError(f'the contract has {key} = {values}; expected finite numbers')
+        if self.decoder.head not in HEADS:
+            raise ContractError(f'the contract has decoder.head = {self.decoder.head!r}; expected '
+                                f'{" or ".join(HEADS)}')
         for key in _WEIGHT_KEYS:
             count = len(getattr(self.decoder, key))
-            if count != SCORE_WEIGHT_COUNT:
+            if count not in SCORE_WEIGHT_COUNTS:
                 raise ContractError(f'the contract has {count} decoder.{key}; expected '
-                                    f'{SCORE_WEIGHT_COUNT}')
+                                    f'{" or ".join(map(str, SCORE_WEIGHT_COUNTS))}')
 
 
 def _spec(cls: type, data: dict[str, Any]) -> Any:
@@ -200,8 +210,9 @@ def _spec(cls: type, data: dict[str, Any]) -> Any:
     return cls(**numbers)
 
 
-def _decoder(data: dict[str, Any]) -> DecoderSpec:
+def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:
     weights = {key: tuple(float(w) for w in data[key]) for key in _WEIGHT_KEYS}
-    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k not in _WEIGHT_KEYS}
+    head = 'centres' if version == 1 else str(data['head'])
+    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k not in (*_WEIGHT_KEYS, 'head')}
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
-    return DecoderSpec(**weights, **numbers)
+    return DecoderSpec(**weights, **numbers, head=head)

@@ -14,14 +14,20 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
-from dr_perception.core.decoding import Candidates, find_candidates, score, score_features
+from dr_perception.core.candidates import Candidates, log_odds
+from dr_perception.core.decoding import find_candidates
 from dr_perception.core.pose_solving import PoseFit, SupportPlane, solve_poses
 from dr_perception.core.preprocessing import NetworkInput, network_input
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.scoring import score, score_features
+from dr_perception.core.silhouette import SilhouetteArea
+from dr_perception.core.trained_range import TrainedRange
 from dr_perception.core.transforms import check_transform
 
 #: Two detections whose centres are nearer than this part of their apparent size are one object.
 SAME_PLACE = 0.3
+#: A candidate is not even solved where another stands whose log-odds are higher by this.
+SHADOWED_LOG_ODDS = 2.5
 #: Standard deviation of a Laplace law of scale 1.
 LAPLACE_DEVIATION = np.sqrt(2.0)
 
@@ -43,12 +49,15 @@ class Detection:
         T_camera_object: (4, 4), metres, in the camera's optical frame.
         covariance: (6, 6) of (x, y, z, rotation about x, y, z), m and rad, along the camera's
             axes and about the object's origin (REP 103 order).
+        out_of_range: why training did not cover such a detection: some of 'distance',
+            'view angle', 'image border'. Score and covariance are then only extrapolated.
     """
 
     object_name: str
     score: float
     T_camera_object: np.ndarray
     covariance: np.ndarray
+    out_of_range: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +77,8 @@ class PosePipeline:
         self._network = network
         self._resting = [RestingPoses.of(model) for model in contract.objects]
         self._keypoints_m = np.stack([model.keypoints_m for model in contract.objects])
+        self._trained_range = TrainedRange(contract.trained_range)
+        self._silhouettes = [SilhouetteArea(model.vertices_m) for model in contract.objects]
         self._diameters_m = np.array([model.diameter_m for model in contract.objects])
         self._timing_ms: dict[str, float] = {}
 
@@ -103,10 +114,14 @@ class PosePipeline:
         scales = np.where(on_plane, decoder.covariance_scale, decoder.camera_covariance_scale)
         kept = [i for i in self._strongest(raw, presence)
                 if presence[i] >= decoder.score_threshold]
-        return [Detection(self.contract.objects[raw.candidates.object_index[i]].name,
-                          float(scores[i]), raw.fit.T_camera_object[i],
-                          raw.fit.covariance[i] * scales[i])
-                for i in sorted(kept, key=lambda i: -scores[i])]
+        found = []
+        for i in sorted(kept, key=lambda i: -scores[i]):
+            kind, T_camera_object = raw.candidates.object_index[i], raw.fit.T_camera_object[i]
+            found.append(Detection(
+                self.contract.objects[kind].name, float(scores[i]), T_camera_object,
+                raw.fit.covariance[i] * scales[i], self._trained_range.reasons(
+                    T_camera_object, self._silhouettes[kind].points_m, camera, T_base_camera)))
+        return found
 
     def detect(self, image_rgb: np.ndarray, camera: PinholeCamera,
                T_base_camera: np.ndarray | None = None) -> RawDetections:
@@ -119,7 +134,9 @@ class PosePipeline:
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
         fit = self._solve(candidates, prepared.camera, T_base_camera)
-        features = score_features(candidates.heat, candidates.scale_px, fit.misfit)
+        features = score_features(candidates, fit.misfit,
+                                  self._whole_areas_px(candidates, fit, prepared.camera),
+                                  fit.size_error)
         done_at = time.perf_counter()
         self._timing_ms = {
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
@@ -134,7 +151,7 @@ class PosePipeline:
         finite = np.isfinite(found.keypoints_px).all((1, 2))
         inside = ((centre > -1).all(1) & (centre[:, 0] < prepared.content_width_px)
                   & (centre[:, 1] < prepared.content_height_px))
-        return found.take(finite & inside)
+        return _without_shadowed(found.take(finite & inside))
 
     def _solve(self, candidates: Candidates, camera: PinholeCamera,
                T_base_camera: np.ndarray | None) -> PoseFit:
@@ -151,6 +168,15 @@ class PosePipeline:
         kinds = candidates.object_index
         return solve_poses(self._keypoints_m[kinds], measured, sigma,
                            [self._resting[k] for k in kinds], plane)
+
+    def _whole_areas_px(self, candidates: Candidates, fit: PoseFit, camera: PinholeCamera
+                        ) -> np.ndarray:
+        """(M,) pixels that each would cover unhidden; NaN where the head does not compare."""
+        areas = np.full(len(candidates), np.nan)
+        for i in np.flatnonzero(~np.isnan(candidates.area_px)):
+            areas[i] = self._silhouettes[candidates.object_index[i]].pixels(
+                fit.T_camera_object[i], camera)
+        return areas
 
     def _strongest(self, raw: RawDetections, scores: np.ndarray) -> list[int]:
         """Indices by falling score, without those that stand where a stronger one stands.
@@ -170,3 +196,14 @@ class PosePipeline:
                    for j in kept):
                 kept.append(int(i))
         return kept
+
+
+def _without_shadowed(candidates: Candidates) -> Candidates:
+    """Without those that a far surer candidate of the same place would suppress anyway."""
+    centre = candidates.keypoints_px[:, 0]
+    extent = np.ptp(candidates.keypoints_px, axis=1).max(1)
+    apart = np.linalg.norm(centre[:, None] - centre, axis=2)
+    same = apart < SAME_PLACE * np.minimum(extent[:, None], extent)
+    strength = log_odds(candidates.heat)
+    shadowed = (same & (strength - strength[:, None] > SHADOWED_LOG_ODDS)).any(1)
+    return candidates if not shadowed.any() else candidates.take(~shadowed)

@@ -13,30 +13,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from dr_perception.core.pose_starts import SupportPlane, camera_starts, plane_starts
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import invert_transform, rotation_from_rotvec, skew
 
 ITERATIONS = 10
 #: Residuals beyond this many deviations count linearly (Huber); keypoints are sometimes wrong.
 HUBER = 2.0
-#: Hypotheses kept per candidate after the coarse search.
-KEPT_HYPOTHESES = 3
 #: An object leaves the plane when that lowers its robust cost (about chi squared) by more than
 #: this. Three degrees of freedom gain 3 by chance, and keypoint errors are correlated.
 PLANE_COST_GAIN = 40.0
-
-
-@dataclass(frozen=True, eq=False)
-class SupportPlane:
-    """The plane z = height of the base frame, and how far it is trusted."""
-
-    T_base_camera: np.ndarray
-    height_m: float
-    sigma_m: float
-    sigma_rad: float
+#: A hypothesis whose robust cost (about chi squared) exceeds the best one's by this after
+#: ``_PATIENCE`` iterations is given up: what converges to the optimum is nearer by then.
+HOPELESS_COST = 60.0
+_PATIENCE = 3
+#: What is believed of a size before the keypoints speak: a standard deviation, part of the size.
+SIZE_SIGMA = 0.5
+#: Steps (m, rad) below this end the iteration.
+_CONVERGED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +44,15 @@ class PoseFit:
         covariance: (M, 6, 6), uncalibrated.
         misfit: (M,) mean squared normalized keypoint residual; about 1 for a good fit.
         on_plane: (M,) bool, the support plane took part.
+        size_error: (M,) by which part of its size the keypoints want the object to be larger or
+            smaller; NaN off the plane, where a larger object farther off looks the same.
     """
 
     T_camera_object: np.ndarray
     covariance: np.ndarray
     misfit: np.ndarray
     on_plane: np.ndarray
+    size_error: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +68,12 @@ class _Problem:
     round_up: np.ndarray        # (B,) bool: only the axis's angle to the normal is wanted
     weights: np.ndarray         # (B, 3) 1 / sigma of height, tilt, tilt; 0 without plane
 
+    def take(self, index: np.ndarray) -> _Problem:
+        """The hypotheses of an index array."""
+        return _Problem(self.points_m[index], self.measured[index], self.sigma[index],
+                        self.normal, self.offset_m[index], self.up[index], self.round_up[index],
+                        self.weights[index])
+
 
 def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
                 resting: list[RestingPoses], plane: SupportPlane | None) -> PoseFit:
@@ -83,11 +88,12 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     """
     M = len(points_m)
     if M == 0:
-        return PoseFit(np.zeros((0, 4, 4)), np.zeros((0, 6, 6)), np.zeros(0), np.zeros(0, bool))
+        return PoseFit(np.zeros((0, 4, 4)), np.zeros((0, 6, 6)), np.zeros(0), np.zeros(0, bool),
+                       np.zeros(0))
     if plane is None:
-        owner, T = _camera_starts(points_m, measured)
+        owner, T = camera_starts(points_m, measured)
         return _best(_free_problem(points_m, measured, sigma, owner), T, owner, M)[0]
-    owner, T, rests = _plane_starts(points_m, measured, sigma, resting, plane)
+    owner, T, rests = plane_starts(points_m, measured, sigma, resting, plane)
     T_camera_base = invert_transform(plane.T_base_camera)
     normal = T_camera_base[:3, 2]
     origin_height = plane.T_base_camera[2, 3] - plane.height_m
@@ -107,7 +113,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
                             len(doubted))
     better = cost[doubted] - free_cost > PLANE_COST_GAIN
     leave, source = doubted[better], np.flatnonzero(better)
-    for name in ('T_camera_object', 'covariance', 'misfit'):
+    for name in ('T_camera_object', 'covariance', 'misfit', 'size_error'):
         getattr(standing, name)[leave] = getattr(free, name)[source]
     standing.on_plane[leave] = False
     return standing
@@ -116,7 +122,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
 def residuals_and_jacobian(problem: _Problem, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Normalized residuals (B, 2K + 3) and their derivative (B, 2K + 3, 6)."""
     B, K = problem.sigma.shape
-    arms = np.einsum('bij,bkj->bki', T[:, :3, :3], problem.points_m)
+    arms = problem.points_m @ T[:, :3, :3].transpose(0, 2, 1)
     p = arms + T[:, None, :3, 3]
     inverse_z = 1 / np.maximum(p[..., 2], 1e-3)
     uv = p[..., :2] * inverse_z[..., None]
@@ -134,21 +140,30 @@ def residuals_and_jacobian(problem: _Problem, T: np.ndarray) -> tuple[np.ndarray
     r[:, 2 * K] = (T[:, :3, 3] @ n - problem.offset_m) * w[:, 0]
     J[:, 2 * K, :3] = n * w[:, :1]
     e1, e2 = _tangents(n)
-    up = np.einsum('bij,bj->bi', T[:, :3, :3], problem.up)
+    up = (T[:, :3, :3] @ problem.up[..., None])[..., 0]
     axis = T[:, :3, 2]
     r[:, 2 * K + 1] = np.where(problem.round_up, axis @ n - problem.up[:, 2], up @ e1) * w[:, 1]
     r[:, 2 * K + 2] = np.where(problem.round_up, 0.0, up @ e2) * w[:, 2]
-    J[:, 2 * K + 1, 3:] = np.where(problem.round_up[:, None], np.cross(axis, n),
-                                   np.cross(up, e1)) * w[:, 1:2]
+    J[:, 2 * K + 1, 3:] = np.where(problem.round_up[:, None], _cross(axis, n),
+                                   _cross(up, e1)) * w[:, 1:2]
     J[:, 2 * K + 2, 3:] = np.where(problem.round_up[:, None], 0.0,
-                                   np.cross(up, e2)) * w[:, 2:3]
+                                   _cross(up, e2)) * w[:, 2:3]
     return r, J
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of (B, 3) with (3,); np.cross takes several times as long."""
+    out = np.empty_like(a)
+    out[:, 0] = a[:, 1] * b[2] - a[:, 2] * b[1]
+    out[:, 1] = a[:, 2] * b[0] - a[:, 0] * b[2]
+    out[:, 2] = a[:, 0] * b[1] - a[:, 1] * b[0]
+    return out
 
 
 def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int
           ) -> tuple[PoseFit, np.ndarray]:
     """Minimize every hypothesis; each candidate's best and its robust cost (count,)."""
-    T, cost, hessian, r = _minimize(problem, T)
+    T, cost, hessian, r = _minimize(problem, T, owner)
     K2 = 2 * problem.sigma.shape[1]
     chosen = np.zeros(count, int)
     for m in range(count):
@@ -156,37 +171,77 @@ def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int
         chosen[m] = mine[np.argmin(cost[mine])]
     # A rotation that no residual sees (a keypoint set on one axis) must not break the inverse.
     covariance = np.linalg.inv(hessian[chosen] + np.diag([1e-3] * 3 + [1e-3] * 3))
+    on_plane = problem.weights[chosen, 0] > 0
     return PoseFit(T[chosen], (covariance + covariance.transpose(0, 2, 1)) / 2,
-                   (r[chosen, :K2] ** 2).mean(1), problem.weights[chosen, 0] > 0), cost[chosen]
+                   (r[chosen, :K2] ** 2).mean(1), on_plane,
+                   np.where(on_plane, _size_errors(problem.take(chosen), T[chosen]), np.nan)
+                   ), cost[chosen]
 
 
-def _minimize(problem: _Problem, T: np.ndarray
+def _size_errors(problem: _Problem, T: np.ndarray) -> np.ndarray:
+    """(B,) how far from 1 the object's scale is, fitted together with the pose: one step.
+
+    Two bodies of one shape and two sizes have the same keypoints in a picture, except where a
+    plane says how far off they stand.
+    """
+    r, J = residuals_and_jacobian(problem, T)
+    count, K2 = len(T), 2 * problem.sigma.shape[1]
+    # d residual / d p times d p / d scale, p = scale R point + t. The first three columns of the
+    # keypoints' rows are d residual / d p.
+    arms = problem.points_m @ T[:, :3, :3].transpose(0, 2, 1)
+    scale = np.zeros((count, J.shape[1], 1))
+    scale[:, :K2] = (J[:, :K2, :3].reshape(count, -1, 2, 3) @ arms[..., None]
+                     ).reshape(count, K2, 1)
+    gradient, hessian = _normal_equations(r, np.concatenate([J, scale], 2))
+    hessian = hessian + np.diag([1e-3] * 6 + [SIZE_SIGMA ** -2])
+    return np.abs(np.linalg.solve(hessian, gradient[..., None])[:, 6, 0])
+
+
+def _minimize(problem: _Problem, T: np.ndarray, owner: np.ndarray
               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Poses, robust costs, Hessians and residuals at the minimum of each hypothesis.
+
+    Hypotheses that have converged, or that a better one of the same ``owner`` has left far
+    behind, are not worked on any more.
+    """
     T = T.copy()
     damping = np.full(len(T), 1e-3)
     r, J = residuals_and_jacobian(problem, T)
     cost = _robust_cost(r)
-    for _ in range(ITERATIONS):
-        w = np.minimum(1.0, HUBER / np.maximum(np.abs(r), 1e-12))
-        gradient = np.einsum('bri,br->bi', J, w * r)
-        hessian = np.einsum('bri,br,brj->bij', J, w, J)
+    active = np.arange(len(T))
+    for iteration in range(ITERATIONS):
+        part = problem if len(active) == len(T) else problem.take(active)
+        gradient, hessian = _normal_equations(r[active], J[active])
         diagonal = np.einsum('bii->bi', hessian)
-        damped = hessian + (damping[:, None] * diagonal + 1e-9)[:, :, None] * np.eye(6)
+        damped = hessian + (damping[active, None] * diagonal + 1e-9)[:, :, None] * np.eye(6)
         step = -np.linalg.solve(damped, gradient[..., None])[..., 0]
-        trial = T.copy()
-        trial[:, :3, :3] = rotation_from_rotvec(step[:, 3:]) @ T[:, :3, :3]
+        trial = T[active]
+        trial[:, :3, :3] = rotation_from_rotvec(step[:, 3:]) @ trial[:, :3, :3]
         trial[:, :3, 3] += step[:, :3]
-        trial_r, trial_J = residuals_and_jacobian(problem, trial)
+        trial_r, trial_J = residuals_and_jacobian(part, trial)
         trial_cost = _robust_cost(trial_r)
-        better = trial_cost < cost
-        T[better], cost[better] = trial[better], trial_cost[better]
-        r[better], J[better] = trial_r[better], trial_J[better]
-        damping = np.where(better, damping * 0.2, damping * 8)
-        # Of all steps: a refused one is tried again, shorter.
-        if np.abs(step).max() < 1e-7:
+        better = trial_cost < cost[active]
+        moved = active[better]
+        T[moved], cost[moved] = trial[better], trial_cost[better]
+        r[moved], J[moved] = trial_r[better], trial_J[better]
+        damping[active] *= np.where(better, 0.2, 8.0)
+        # A refused step is tried again, shorter.
+        going = np.abs(step).max(1) > _CONVERGED
+        if iteration >= _PATIENCE:
+            best = np.full(int(owner.max()) + 1, np.inf)
+            np.minimum.at(best, owner, cost)
+            going &= cost[active] < best[owner[active]] + HOPELESS_COST
+        active = active[going]
+        if len(active) == 0:
             break
+    return T, cost, _normal_equations(r, J)[1], r
+
+
+def _normal_equations(r: np.ndarray, J: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient (B, 6) and Gauss-Newton Hessian (B, 6, 6) of the robust cost, halved."""
     w = np.minimum(1.0, HUBER / np.maximum(np.abs(r), 1e-12))
-    return T, cost, np.einsum('bri,br,brj->bij', J, w, J), r
+    weighted = (J * w[:, :, None]).transpose(0, 2, 1)
+    return (weighted @ r[..., None])[..., 0], weighted @ J
 
 
 def _robust_cost(r: np.ndarray) -> np.ndarray:
@@ -195,9 +250,9 @@ def _robust_cost(r: np.ndarray) -> np.ndarray:
 
 
 def _tangents(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    e1 = np.cross(normal, np.eye(3)[int(np.argmin(np.abs(normal)))])
+    e1 = _cross(np.eye(3)[[int(np.argmin(np.abs(normal)))]], normal)
     e1 /= np.linalg.norm(e1)
-    return e1, np.cross(normal, e1)
+    return e1[0], -_cross(e1, normal)[0]
 
 
 def _free_problem(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
@@ -206,84 +261,3 @@ def _free_problem(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     return _Problem(points_m[owner], measured[owner], sigma[owner], np.array([0.0, 0.0, 1.0]),
                     np.zeros(B), np.tile([0.0, 0.0, 1.0], (B, 1)), np.zeros(B, bool),
                     np.zeros((B, 3)))
-
-
-def _camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts without a plane: PnP solutions, and a guess where there are none."""
-    owner, poses = [], []
-    for m, (points, pixels) in enumerate(zip(points_m, measured)):
-        starts = []
-        for rotvec, t in _pnp_solutions(points, pixels):
-            if np.isfinite(t).all() and t[2, 0] > 0.01:
-                T = np.eye(4)
-                T[:3, :3], T[:3, 3] = rotation_from_rotvec(rotvec[:, 0]), t[:, 0]
-                starts.append(T)
-        if not starts:
-            size = np.ptp(pixels, axis=0).max()
-            T = np.eye(4)
-            T[:3, 3] = np.append(pixels[0], 1.0) * np.ptp(points, axis=0).max() / max(size, 1e-4)
-            starts.append(T)
-        starts += [_mirrored(T) for T in starts]
-        owner += [m] * len(starts)
-        poses += starts
-    return np.array(owner), np.stack(poses)
-
-
-def _pnp_solutions(points_m: np.ndarray, measured: np.ndarray
-                   ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rotation vectors and translations (3, 1) of SQPNP, or of EPNP for far and tiny objects.
-
-    SQPNP raises where all keypoints are within about two pixels.
-    """
-    for flag in (cv2.SOLVEPNP_SQPNP, cv2.SOLVEPNP_EPNP):
-        try:
-            found = cv2.solvePnPGeneric(points_m, measured, np.eye(3), None, flags=flag)
-        except cv2.error:
-            continue
-        return list(zip(found[1], found[2]))
-    return []
-
-
-def _mirrored(T: np.ndarray) -> np.ndarray:
-    """The other solution of a nearly flat keypoint set: tilted the other way to the view ray."""
-    ray = T[:3, 3] / np.linalg.norm(T[:3, 3])
-    normal = T[:3, 2]
-    axis = np.cross(normal, ray)
-    sine = np.linalg.norm(axis)
-    if sine < 1e-6:
-        return T
-    angle = 2 * np.arctan2(sine, abs(normal @ ray)) * (1 if normal @ ray > 0 else -1)
-    mirrored = T.copy()
-    mirrored[:3, :3] = rotation_from_rotvec(axis / sine * angle) @ T[:3, :3]
-    return mirrored
-
-
-def _plane_starts(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
-                  resting: list[RestingPoses], plane: SupportPlane
-                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts on the plane: every resting face and yaw is tried, the best few are kept."""
-    T_camera_base = invert_transform(plane.T_base_camera)
-    R_camera_base = T_camera_base[:3, :3]
-    eye = plane.T_base_camera[:3, 3]
-    owner, poses, rests = [], [], []
-    for m in range(len(points_m)):
-        rest = resting[m]
-        ray = plane.T_base_camera[:3, :3] @ np.append(measured[m, 0], 1.0)
-        down = min(ray[2], -1e-3)       # a ray at or above the horizon meets no table
-        reach = (rest.start_heights_m + plane.height_m - eye[2]) / down
-        t_base = eye + reach[:, None] * ray
-        t = t_base @ R_camera_base.T + T_camera_base[:3, 3]
-        R = R_camera_base @ rest.start_rotations
-        p = np.einsum('sij,kj->ski', R, points_m[m]) + t[:, None]
-        uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
-        misfit = np.abs((uv - measured[m]) / sigma[m][:, None]).sum((1, 2))
-        # The best yaw of each face first, then the best faces.
-        order = np.argsort(misfit)
-        _, first = np.unique(rest.start_group[order], return_index=True)
-        kept = order[np.sort(first)][:KEPT_HYPOTHESES]
-        owner += [m] * len(kept)
-        rests += list(rest.start_rest[kept])
-        T = np.tile(np.eye(4), (len(kept), 1, 1))
-        T[:, :3, :3], T[:, :3, 3] = R[kept], t[kept]
-        poses.append(T)
-    return np.array(owner), np.concatenate(poses), np.array(rests)

@@ -8,10 +8,10 @@ import pytest
 
 from dr_perception.core import contract as contract_module
 from dr_perception.core.contract import (
-    MAX_MULTIPLE_PX, SCORE_WEIGHT_COUNT, DecoderSpec, InputSpec, ModelContract)
-from dr_perception.core.decoding import score_features
+    MAX_MULTIPLE_PX, SCORE_WEIGHT_COUNTS, DecoderSpec, InputSpec, ModelContract)
 from dr_perception.core.errors import ContractError, ModelFileError, PerceptionError
 from dr_perception.core.pipeline import PosePipeline
+from dr_perception.core.scoring import FEATURES
 
 HUGE = 10 ** 400    # more than a float holds
 
@@ -82,8 +82,17 @@ def test_an_object_without_known_resting_faces_survives_the_round_trip(contract)
 
 
 def test_the_number_of_score_weights_is_that_of_the_features():
-    features = score_features(np.zeros(0), np.zeros((0, 9)), np.zeros(0))
-    assert features.shape == (0, SCORE_WEIGHT_COUNT)
+    assert len(FEATURES) == max(SCORE_WEIGHT_COUNTS)
+
+
+def test_a_model_of_version_1_is_read_as_it_was_meant(small):
+    data = copy.deepcopy(small)
+    data['format_version'] = 1
+    del data['decoder']['head']
+    contract = ModelContract.from_json(json.dumps(data))
+    assert contract.decoder.head == 'centres'
+    assert len(contract.decoder.score_weights) == 4
+    assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder
 
 
 def test_a_contract_error_is_a_users_error():
@@ -97,9 +106,9 @@ def test_a_contract_error_is_a_users_error():
     ('[' * 100_000, 'the contract is not valid JSON: maximum recursion depth'),
     ('{"format_version": ' + '1' * 5000 + '}', 'the contract is not valid JSON'),
     ('[1]', 'the contract is not a JSON object'),
-    ('{}', 'the contract has format version None; this version of dr_perception reads 1'),
-    ('{"format_version": 2}', 'format version 2; this version of dr_perception reads 1'),
-    ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1"),
+    ('{}', 'the contract has format version None; this version of dr_perception reads 1 and 2'),
+    ('{"format_version": 3}', 'format version 3; this version of dr_perception reads 1 and 2'),
+    ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1 and 2"),
     ('{"format_version": 1}', "the contract lacks the key 'name'")])
 def test_what_is_no_contract_is_refused(text, message):
     assert message in _refused(text)
@@ -162,8 +171,9 @@ def test_a_contract_of_absurd_size_is_not_even_read(monkeypatch):
      'the contract has decoder.score_threshold = (nan,); expected finite numbers'),
     (['decoder', 'peak_threshold'], float('-inf'), 'decoder.peak_threshold = (-inf,); expected'),
     (['decoder', 'score_weights'], [0, 1, float('nan'), 0], 'decoder.score_weights = (0.0, 1.0, '),
-    (['decoder', 'score_weights'], [0, 1, 2], 'has 3 decoder.score_weights; expected 4'),
-    (['decoder', 'camera_score_weights'], [0], 'has 1 decoder.camera_score_weights; expected 4'),
+    (['decoder', 'score_weights'], [0, 1, 2], 'has 3 decoder.score_weights; expected 4 or 7'),
+    (['decoder', 'camera_score_weights'], [0],
+     'has 1 decoder.camera_score_weights; expected 4 or 7'),
     (['decoder', 'camera_covariance_scale'], -1, 'decoder.camera_covariance_scale = -1.0; exp'),
     (['decoder', 'score_weights'], 1, "wrong value: 'int' object is not iterable"),
     (['support_plane_z_m'], float('inf'), 'has support_plane_z_m = (inf,); expected finite'),

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from dr_perception.core.contract import DecoderSpec
-from dr_perception.core.decoding import (
-    LOG_SCALE_RANGE, MAX_CANDIDATES, find_candidates, score, score_features)
+from dr_perception.core.candidates import LOG_SCALE_RANGE, MAX_CANDIDATES
+from dr_perception.core.decoding import find_candidates
 
 SPEC = DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
                    (0.0, 1.0, 0.0, 0.0), 1.0)
@@ -96,14 +96,3 @@ def test_take_keeps_rows_together():
     maps[0][0, 2, 2], maps[0][1, 8, 8] = 0.9, 0.8
     taken = find_candidates(*maps, SPEC).take(np.array([False, True]))
     assert (len(taken), taken.object_index.tolist()) == (1, [1])
-
-
-def test_score_features_by_hand():
-    features = score_features(np.array([0.5, 1.0]), np.array([[1.0, 3.0], [1.0, 1.0]]),
-                              np.array([0.9, 0.0]))
-    assert np.allclose(features, [[1, 0, np.log(2), 0], [1, np.log(9999), 0, np.log(0.1)]])
-
-
-def test_score_is_the_logistic_of_the_weighted_features():
-    features = np.array([[1.0, 2.0, 0, 0], [1.0, -1.0, 0, 0]])
-    assert np.allclose(score(features, (1.0, 1.0, 5.0, 5.0)), [1 / (1 + np.exp(-3)), 0.5])

@@ -125,6 +125,16 @@ def test_one_object_seen_as_two_kinds_is_the_surer_one(make_pipeline, camera, T_
     assert len(pipeline.detect(IMAGE, camera, T_base_camera).candidates) == 2
 
 
+def test_a_far_surer_candidate_leaves_no_other_to_be_solved(
+        make_pipeline, camera, T_base_camera, catalogue, resting_pose):
+    T, apart = resting_pose(catalogue['cube']), resting_pose(catalogue['cube'], y_m=0.15)
+    pipeline = make_pipeline([('rectangular_prism', T, 0.4), ('cube', T, 0.95),
+                              ('rectangular_prism', apart, 0.4)])
+    found = pipeline.detect(IMAGE, camera, T_base_camera).candidates
+    names = [pipeline.contract.objects[i].name for i in found.object_index]
+    assert sorted(names) == ['cube', 'rectangular_prism']
+
+
 def test_thresholds_of_heat_and_score(make_pipeline, camera, catalogue, resting_pose):
     T = resting_pose(catalogue['cube'])
     assert len(make_pipeline([('cube', T, 0.51)]).estimate(IMAGE, camera)) == 1
@@ -207,7 +217,7 @@ def test_no_candidates_no_detections(contract, camera, T_base_camera, empty_maps
     for base in (None, T_base_camera):
         assert pipeline.estimate(IMAGE, camera, base) == []
         raw = pipeline.detect(IMAGE, camera, base)
-        assert raw.features.shape == (0, 4)
+        assert raw.features.shape == (0, 7)
 
 
 def test_a_centre_in_the_padding_is_no_detection(make_pipeline, T_base_camera, catalogue,

@@ -263,7 +263,7 @@ def test_a_step_that_made_it_worse_does_not_end_the_search(catalogue):
         start = truth.copy()
         start[:3, :3] = rotation_from_rotvec(1.2 * axis / np.linalg.norm(axis)) @ truth[:3, :3]
         start[:3, 3] *= rng.uniform(0.7, 1.4)
-        _, cost, _, _ = pose_solving._minimize(problem, start[None])
+        _, cost, _, _ = pose_solving._minimize(problem, start[None], np.zeros(1, int))
         assert cost[0] < 1.0
 
 

@@ -11,7 +11,7 @@ from sim_trainer.export import onnx_export  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402
 from sim_trainer.objects import primitives  # noqa: E402
 from sim_trainer.objects.catalogue import object_from_points  # noqa: E402
-from sim_trainer.training.network import KeypointNetwork  # noqa: E402
+from sim_trainer.training.networks.keypoints import KeypointNetwork  # noqa: E402
 
 
 @pytest.fixture(scope='module')

@@ -18,7 +18,7 @@ from dr_perception.inference.session import OnnxNetwork, open_session, read_meta
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402
 from sim_trainer.objects import primitives  # noqa: E402
 from sim_trainer.objects.catalogue import object_from_points  # noqa: E402
-from sim_trainer.training.network import KeypointNetwork  # noqa: E402
+from sim_trainer.training.networks.keypoints import KeypointNetwork  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -165,7 +165,7 @@ def test_a_broken_contract_is_named_with_its_file(good, tmp_path):
         model.metadata_props[0].value = '{"format_version": 9}'
     path = _changed(good, tmp_path, break_it)
     assert _refused(ContractError, path) == (
-        f'{path}: the contract has format version 9; this version of dr_perception reads 1')
+        f'{path}: the contract has format version 9; this version of dr_perception reads 1 and 2')
 
 
 def test_fewer_objects_than_channels(good, contract, tmp_path):

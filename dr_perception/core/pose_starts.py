@@ -1,0 +1,105 @@
+"""Where the pose solver starts: several hypotheses for each candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dr_perception.core.resting import RestingPoses
+from dr_perception.core.transforms import invert_transform, rotation_from_rotvec
+
+#: Hypotheses kept per candidate after the coarse search.
+KEPT_HYPOTHESES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class SupportPlane:
+    """The plane z = height of the base frame, and how far it is trusted."""
+
+    T_base_camera: np.ndarray
+    height_m: float
+    sigma_m: float
+    sigma_rad: float
+
+
+def camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts without a plane: PnP solutions, and a guess where there are none."""
+    owner, poses = [], []
+    for m, (points, pixels) in enumerate(zip(points_m, measured)):
+        starts = []
+        for rotvec, t in _pnp_solutions(points, pixels):
+            if np.isfinite(t).all() and t[2, 0] > 0.01:
+                T = np.eye(4)
+                T[:3, :3], T[:3, 3] = rotation_from_rotvec(rotvec[:, 0]), t[:, 0]
+                starts.append(T)
+        if not starts:
+            size = np.ptp(pixels, axis=0).max()
+            T = np.eye(4)
+            T[:3, 3] = np.append(pixels[0], 1.0) * np.ptp(points, axis=0).max() / max(size, 1e-4)
+            starts.append(T)
+        starts += [_mirrored(T) for T in starts]
+        owner += [m] * len(starts)
+        poses += starts
+    return np.array(owner), np.stack(poses)
+
+
+def _pnp_solutions(points_m: np.ndarray, measured: np.ndarray
+                   ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rotation vectors and translations (3, 1) of SQPNP, or of EPNP for far and tiny objects.
+
+    SQPNP raises where all keypoints are within about two pixels.
+    """
+    for flag in (cv2.SOLVEPNP_SQPNP, cv2.SOLVEPNP_EPNP):
+        try:
+            found = cv2.solvePnPGeneric(points_m, measured, np.eye(3), None, flags=flag)
+        except cv2.error:
+            continue
+        return list(zip(found[1], found[2]))
+    return []
+
+
+def _mirrored(T: np.ndarray) -> np.ndarray:
+    """The other solution of a nearly flat keypoint set: tilted the other way to the view ray."""
+    ray = T[:3, 3] / np.linalg.norm(T[:3, 3])
+    normal = T[:3, 2]
+    axis = np.cross(normal, ray)
+    sine = np.linalg.norm(axis)
+    if sine < 1e-6:
+        return T
+    angle = 2 * np.arctan2(sine, abs(normal @ ray)) * (1 if normal @ ray > 0 else -1)
+    mirrored = T.copy()
+    mirrored[:3, :3] = rotation_from_rotvec(axis / sine * angle) @ T[:3, :3]
+    return mirrored
+
+
+def plane_starts(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
+                 resting: list[RestingPoses], plane: SupportPlane
+                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts on the plane: every resting face and yaw is tried, the best few are kept."""
+    T_camera_base = invert_transform(plane.T_base_camera)
+    R_camera_base = T_camera_base[:3, :3]
+    eye = plane.T_base_camera[:3, 3]
+    owner, poses, rests = [], [], []
+    for m in range(len(points_m)):
+        rest = resting[m]
+        ray = plane.T_base_camera[:3, :3] @ np.append(measured[m, 0], 1.0)
+        down = min(ray[2], -1e-3)       # a ray at or above the horizon meets no table
+        reach = (rest.start_heights_m + plane.height_m - eye[2]) / down
+        t_base = eye + reach[:, None] * ray
+        t = t_base @ R_camera_base.T + T_camera_base[:3, 3]
+        R = R_camera_base @ rest.start_rotations
+        p = points_m[m] @ R.transpose(0, 2, 1) + t[:, None]
+        uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
+        misfit = np.abs((uv - measured[m]) / sigma[m][:, None]).sum((1, 2))
+        # The best yaw of each face first, then the best faces.
+        order = np.argsort(misfit)
+        _, first = np.unique(rest.start_group[order], return_index=True)
+        kept = order[np.sort(first)][:KEPT_HYPOTHESES]
+        owner += [m] * len(kept)
+        rests += list(rest.start_rest[kept])
+        T = np.tile(np.eye(4), (len(kept), 1, 1))
+        T[:, :3, :3], T[:, :3, 3] = R[kept], t[kept]
+        poses.append(T)
+    return np.array(owner), np.concatenate(poses), np.array(rests)

@@ -1,0 +1,41 @@
+"""The score: the probability that a detection is right within 2 cm, by logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dr_perception.core.candidates import Candidates, log_odds
+
+#: Names of ``score_features``, in their order. Models of format version 1 have weights for the
+#: first four.
+FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible', 'log_size')
+_MARGIN_LIMIT = 6.0
+#: Bounds of the estimated visible fraction.
+_VISIBLE_RANGE = (0.03, 1.5)
+#: Size error of a usual right detection; stands in where it is not known.
+_USUAL_SIZE_ERROR = 0.04
+
+
+def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np.ndarray,
+                   size_error: np.ndarray) -> np.ndarray:
+    """(M, 7) features of the score.
+
+    Args:
+        candidates: M of them.
+        misfit: (M,) mean squared normalized residual of the pose fit.
+        whole_area_px: (M,) pixels that the object would cover if nothing hid it.
+        size_error: (M,) part of its size by which it seems larger or smaller; NaN: not known.
+    """
+    size = np.where(np.isnan(size_error), _USUAL_SIZE_ERROR, size_error)
+    visible = np.clip(candidates.area_px / np.maximum(whole_area_px, 1.0), *_VISIBLE_RANGE)
+    return np.stack([
+        np.ones(len(candidates)), log_odds(candidates.heat),
+        np.log(candidates.scale_px.mean(1)), np.log(misfit + 0.1),
+        np.clip(candidates.margin, -_MARGIN_LIMIT, _MARGIN_LIMIT),
+        np.where(np.isnan(candidates.area_px), 0.0, np.log(visible)),
+        np.log(size / _USUAL_SIZE_ERROR + 0.5)], 1)
+
+
+def score(features: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
+    """(M,) probability of being right within 2 cm; features beyond the weights do not count."""
+    return 1 / (1 + np.exp(-features[:, :len(weights)] @ np.asarray(weights)))

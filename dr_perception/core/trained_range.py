@@ -1,0 +1,65 @@
+"""Whether a detection lies where training has been: distance, view angle, image border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.transforms import transform_points
+
+#: Keys of the contract's ``trained_range``: [low, high] each.
+DISTANCE_KEY, ELEVATION_KEY = 'object_distance_m', 'view_elevation_deg'
+#: An object is at the border when more than this part of its outline's points lies outside.
+_OUTSIDE_PART = 0.1
+
+
+class TrainedRange:
+    """What training covered. A model that does not tell covers everything."""
+
+    def __init__(self, trained_range: dict[str, Any]) -> None:
+        """Read the contract's ``trained_range``; keys that are missing or odd do not count."""
+        self._distance_m = _range(trained_range.get(DISTANCE_KEY))
+        self._elevation_deg = _range(trained_range.get(ELEVATION_KEY))
+
+    def reasons(self, T_camera_object: np.ndarray, outline_m: np.ndarray, camera: PinholeCamera,
+                T_base_camera: np.ndarray | None) -> tuple[str, ...]:
+        """Why a detection is out of range: some of 'distance', 'view angle', 'image border'.
+
+        Args:
+            T_camera_object: (4, 4) its pose.
+            outline_m: (V, 3) points of its surface, object frame.
+            camera: of the picture.
+            T_base_camera: (4, 4); without it the view angle is not known and not judged.
+        """
+        found = []
+        if _outside(np.linalg.norm(T_camera_object[:3, 3]), self._distance_m):
+            found.append('distance')
+        if T_base_camera is not None and _outside(
+                view_elevation_deg(T_camera_object, T_base_camera), self._elevation_deg):
+            found.append('view angle')
+        pixels = camera.project(transform_points(T_camera_object, outline_m))
+        inside = ((pixels >= -0.5) & (pixels < [camera.width_px - 0.5, camera.height_px - 0.5]))
+        if 1 - inside.all(1).mean() > _OUTSIDE_PART:
+            found.append('image border')
+        return tuple(found)
+
+
+def view_elevation_deg(T_camera_object: np.ndarray, T_base_camera: np.ndarray) -> float:
+    """How high the camera stands over the object: 0 beside it, 90 right above (base frame z up).
+    """
+    to_camera = -T_base_camera[:3, :3] @ T_camera_object[:3, 3]
+    return float(np.degrees(np.arcsin(np.clip(to_camera[2] / np.linalg.norm(to_camera), -1, 1))))
+
+
+def _range(value: Any) -> tuple[float, float] | None:
+    try:
+        low, high = (float(v) for v in value)
+    except (TypeError, ValueError):
+        return None
+    return (low, high) if low <= high else None
+
+
+def _outside(value: float, law: tuple[float, float] | None) -> bool:
+    return law is not None and not law[0] <= value <= law[1]

@@ -1,0 +1,44 @@
+"""The score's features and the probability that they give."""
+import numpy as np
+
+from dr_perception.core.candidates import Candidates, margins
+from dr_perception.core.scoring import FEATURES, score, score_features
+
+
+def _candidates(heat, scale_px, margin, area_px):
+    count = len(heat)
+    return Candidates(np.zeros(count, int), np.array(heat), np.zeros((count, 2, 2)),
+                      np.array(scale_px), np.array(margin), np.array(area_px))
+
+
+def test_score_features_by_hand():
+    features = score_features(
+        _candidates([0.5, 1.0], [[1.0, 3.0], [1.0, 1.0]], [1.5, 50.0], [np.nan, 100.0]),
+        np.array([0.9, 0.0]), np.array([np.nan, 400.0]), np.array([np.nan, 0.1]))
+    assert features.shape == (2, len(FEATURES))
+    assert np.allclose(features, [[1, 0, np.log(2), 0, 1.5, 0, np.log(1.5)],
+                                  [1, np.log(9999), 0, np.log(0.1), 6, np.log(0.25), np.log(3)]])
+
+
+def test_the_visible_fraction_is_bounded_where_the_whole_is_not_known():
+    features = score_features(_candidates([0.5, 0.5], [[1.0], [1.0]], [0, 0], [900.0, 1.0]),
+                              np.ones(2), np.array([0.0, 1e9]), np.zeros(2))
+    assert np.allclose(features[:, 5], np.log([1.5, 0.03]))
+
+
+def test_score_is_the_logistic_of_the_weighted_features():
+    features = np.array([[1.0, 2.0, 0, 0], [1.0, -1.0, 0, 0]])
+    assert np.allclose(score(features, (1.0, 1.0, 5.0, 5.0)), [1 / (1 + np.exp(-3)), 0.5])
+
+
+def test_features_that_a_model_does_not_know_do_not_count():
+    features = np.array([[1.0, 2.0, 0, 0, 77.0, -50.0]])
+    assert np.allclose(score(features, (1.0, 1.0, 5.0, 5.0)), 1 / (1 + np.exp(-3)))
+
+
+def test_margins_by_hand():
+    heat = np.array([[0.5, 0.9], [0.5, 0.5], [0.2, 0.5]])
+    odds = np.log([1.0, 9.0])
+    assert np.allclose(margins(heat, np.array([0, 0])), odds)
+    assert np.allclose(margins(heat, np.array([1, 1])), -odds)
+    assert np.isfinite(margins(np.array([[0.0, 1.0]]), np.array([0, 0]))).all()
