@@ -77,6 +77,7 @@ TEST = [
     'pytest-xdist>=3.5,<4',  # workers; tests/conftest.py gives each its own DDS domain
     'pytest-timeout>=2.3,<3',  # a stuck DDS wait fails instead of hanging
     'hypothesis>=6.100,<7',  # geometry round trips
+    'tensorboard>=2.16,<3',  # reads the event files that training.tensorboard writes
     'flake8>=7,<8',  # style, as ament_flake8 has it
     'flake8-quotes>=3.4,<4',  # single quotes
     'setuptools>=70.1',  # builds a wheel without further packages, to test what it installs

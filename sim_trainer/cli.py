@@ -86,6 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
                          help='let only these change from picture to picture: objects, '
                          'distractors, textures, lighting, viewpoint, arm, surroundings, '
                          'background, sensor')
+    preview.add_argument('--stress', metavar='SPLIT',
+                         help='pictures of a stress split instead: textures, lighting, sensor, '
+                         'distractors, clutter, everything')
     preview.add_argument('--output', type=Path, required=True, metavar='SHEET.png')
     preview.set_defaults(run=_preview)
 
@@ -179,7 +182,8 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return 130
-    print(path)
+    if path is not None:
+        print(path)
     return 0
 
 
@@ -209,6 +213,9 @@ def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
     from sim_trainer.evaluation.annotation import annotated, write_sheet
     from sim_trainer.scene.generator import check_randomizers
     check_randomizers(arguments.only)
+    if arguments.stress:
+        from sim_trainer.validation.stress import stress_config
+        config = stress_config(config, arguments.stress)
     catalogue = build_catalogue(config.objects)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_sheet([annotated(picture, [], catalogue)

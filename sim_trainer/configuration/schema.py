@@ -18,6 +18,7 @@ from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.randomization import RandomizationConfig
+from sim_trainer.configuration.training import TrainingConfig
 from sim_trainer.errors import ConfigurationError
 
 
@@ -133,39 +134,6 @@ class FramesConfig:
             raise ConfigurationError(f'frames.scale: {self.scale:g}; expected 0.05...4')
         if min(self.window_width_px, self.window_height_px) < 64:
             raise ConfigurationError('frames: the window is smaller than 64 px')
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How the network is trained."""
-
-    #: 'keypoints' (heat-maps + keypoints + camera) or 'tobin2017' (the paper's, one object)
-    model: str = 'keypoints'
-    #: the object that tobin2017 localizes
-    object_name: str | None = None
-    #: optimizer steps
-    steps: int = 9000
-    batch_size: int = 16
-    learning_rate: float = 0.002
-    weight_decay: float = 0.02
-    #: seconds between checkpoints
-    checkpoint_s: float = 120.0
-    #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
-    mixed_precision: bool = True
-    #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
-    compile: bool = True
-    #: data-augmentation threads
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if self.model not in ('keypoints', 'tobin2017'):
-            raise ConfigurationError(f'training.model: {self.model!r}; expected keypoints or '
-                                     'tobin2017')
-        if self.steps < 1 or self.batch_size < 1:
-            raise ConfigurationError('training: steps and batch_size start at 1')
-        if not 0 < self.learning_rate < 1:
-            raise ConfigurationError(f'training.learning_rate: {self.learning_rate:g}; expected '
-                                     'a number between 0 and 1')
 
 
 @dataclass(frozen=True)

@@ -83,17 +83,19 @@ class BopFrames:
         cropped = camera.cropped(left, top, width, height)
         T_base_camera = np.eye(4) if picture.T_base_camera is None else picture.T_base_camera
         window = (slice(top, top + height), slice(left, left + width))
-        seen = (None if picture.instance_ids is None
-                else count_ids(picture.instance_ids[window]))
-        labels = []
+        ids = None if picture.instance_ids is None else picture.instance_ids[window]
+        seen = None if ids is None else count_ids(ids)
+        labels, renumbered = [], np.zeros(256, np.uint8)
         for i, instance in enumerate(picture.instances):
             if instance.object_name in self._index:
                 kind = self._index[instance.object_name]
+                if i < 255:
+                    renumbered[i + 1] = len(labels) + 1
                 labels.append(InstanceLabel(kind, instance.T_camera_object.copy(), _visible(
                     self._catalogue[kind], instance, camera, cropped, (left, top),
                     None if seen is None or i >= 255 else int(seen[i + 1]))))
-        return Frame(picture.image_rgb[window].copy(), cropped,
-                     T_base_camera.copy(), labels)
+        return Frame(picture.image_rgb[window].copy(), cropped, T_base_camera.copy(), labels,
+                     None if ids is None else renumbered[ids])
 
     def _picture(self, index: int) -> BopPicture:
         if not 0 <= index < len(self._split):

@@ -67,6 +67,7 @@ def _draw(config: SceneConfig, address: PoolAddress, indices: range, pipe: Conne
         picture, scene, labels = draw_frame(generator, renderer, config, index)
         slot = index % len(pool.pictures)
         pool.pictures[slot] = picture.image_rgb
+        pool.instance_ids[slot] = picture.instance_ids
         pool.labels[slot] = labels_to_row(scene, labels)
         pipe.send(index)
     pipe.send(None)

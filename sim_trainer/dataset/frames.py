@@ -25,12 +25,21 @@ LABEL_DTYPE = np.dtype([
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """One training picture (H, W, 3) uint8 with its truth; lengths are metres."""
+    """One training picture with its truth; lengths are metres.
+
+    Attributes:
+        image_rgb: (H, W, 3) uint8.
+        camera, T_base_camera: how it was taken.
+        instances: what is in it.
+        instance_ids: (H, W) uint8, 0 or 1 + the index of the instance that is seen there; None
+            where nobody knows (a BOP data set without masks).
+    """
 
     image_rgb: np.ndarray
     camera: PinholeCamera
     T_base_camera: np.ndarray
     instances: list[InstanceLabel]
+    instance_ids: np.ndarray | None = None
 
 
 def frame_shape(config: SceneConfig) -> tuple[int, int, int]:
@@ -62,11 +71,13 @@ def labels_to_row(scene: SceneRecord, labels: list[InstanceLabel]) -> np.ndarray
     return row
 
 
-def row_to_frame(image_rgb: np.ndarray, row: np.ndarray, camera: PinholeCamera) -> Frame:
-    """The frame of a picture and its row; copies both.
+def row_to_frame(image_rgb: np.ndarray, instance_ids: np.ndarray, row: np.ndarray,
+                 camera: PinholeCamera) -> Frame:
+    """The frame of a picture and its row; copies all.
 
     Args:
         image_rgb: (H, W, 3) uint8.
+        instance_ids: (H, W) uint8.
         row: () of ``LABEL_DTYPE``.
         camera: gives the lens's distortion, which all pictures of a run share.
     """
@@ -75,7 +86,8 @@ def row_to_frame(image_rgb: np.ndarray, row: np.ndarray, camera: PinholeCamera) 
                                float(row['visible_fraction'][i])) for i in range(row['count'])]
     seen = PinholeCamera(fx, fy, cx, cy, image_rgb.shape[1], image_rgb.shape[0],
                          camera.distortion_model, camera.distortion)
-    return Frame(image_rgb.copy(), seen, row['T_base_camera'].copy(), instances)
+    return Frame(image_rgb.copy(), seen, row['T_base_camera'].copy(), instances,
+                 instance_ids.copy())
 
 
 def scene_key(config: SceneConfig) -> str:

@@ -36,6 +36,7 @@ class PicturePool:
         allowed: (1,) int64, pictures below this number may be written.
         labels: (P,) of ``LABEL_DTYPE``.
         pictures: (P, H, W, 3) uint8.
+        instance_ids: (P, H, W) uint8, see ``Frame``.
     """
 
     def __init__(self, address: PoolAddress, descriptor: int) -> None:
@@ -44,9 +45,11 @@ class PicturePool:
         memory = mmap.mmap(descriptor, _size(address.shape))
         self.allowed = np.frombuffer(memory, np.int64, 1)
         self.labels = np.frombuffer(memory, LABEL_DTYPE, slots, _HEADER_BYTES)
-        self.pictures = np.frombuffer(
-            memory, np.uint8, int(np.prod(address.shape)),
-            _HEADER_BYTES + slots * LABEL_DTYPE.itemsize).reshape(address.shape)
+        start = _HEADER_BYTES + slots * LABEL_DTYPE.itemsize
+        size = int(np.prod(address.shape))
+        self.pictures = np.frombuffer(memory, np.uint8, size, start).reshape(address.shape)
+        self.instance_ids = np.frombuffer(memory, np.uint8, size // 3, start + size).reshape(
+            address.shape[:3])
 
     @classmethod
     def create(cls, shape: tuple[int, int, int, int]) -> PicturePool:
@@ -86,7 +89,7 @@ class PicturePool:
     def close(self) -> None:
         """Give the memory back once no array of it is left. For the process that made it."""
         os.close(self.address.descriptor)
-        del self.allowed, self.labels, self.pictures
+        del self.allowed, self.labels, self.pictures, self.instance_ids
 
 
 def available_bytes() -> int:
@@ -102,4 +105,4 @@ def available_bytes() -> int:
 
 
 def _size(shape: tuple[int, int, int, int]) -> int:
-    return _HEADER_BYTES + shape[0] * LABEL_DTYPE.itemsize + int(np.prod(shape))
+    return _HEADER_BYTES + shape[0] * LABEL_DTYPE.itemsize + int(np.prod(shape)) // 3 * 4

@@ -148,7 +148,8 @@ class FrameStream:
                 self._condition.wait(_LOOK_AGAIN_S)
             self._check()
         # Not locked: the slot is not overwritten before this sample is released.
-        return row_to_frame(self._pool.pictures[slot], self._pool.labels[slot],
+        pool = self._pool
+        return row_to_frame(pool.pictures[slot], pool.instance_ids[slot], pool.labels[slot],
                             self.config.camera.camera)
 
     def release(self, number: int) -> None:

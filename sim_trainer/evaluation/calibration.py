@@ -8,7 +8,7 @@ position holds the truth 90 % of the time. Both are only as true as the simulati
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -37,25 +37,50 @@ def calibrate(contract: ModelContract, network: Network, pictures: Sequence[BopP
     Raises:
         TrainingError: nothing was found in any picture: the network has not learned.
     """
-    pipeline = PosePipeline(contract, network)
-    weights, scale = _fit(*_samples(pipeline, pictures, with_base=True))
-    camera_weights, camera_scale = _fit(*_samples(pipeline, pictures, with_base=False))
+    pipeline = PosePipeline(contract, RememberingNetwork(network))
+    standing, alone = _Samples(with_base=True), _Samples(with_base=False)
+    for picture in pictures:
+        for samples in (standing, alone):
+            samples.add(pipeline, picture)
+    weights, scale = standing.fit()
+    camera_weights, camera_scale = alone.fit()
     return dataclasses.replace(contract, decoder=dataclasses.replace(
         contract.decoder, score_weights=weights, covariance_scale=scale,
         camera_score_weights=camera_weights, camera_covariance_scale=camera_scale))
 
 
-def _samples(pipeline: PosePipeline, pictures: Sequence[BopPicture], with_base: bool
-             ) -> tuple[list[np.ndarray], list[bool], list[float]]:
+class RememberingNetwork:
+    """A network that runs once for a picture that it is given twice in a row."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._image_rgb: np.ndarray | None = None
+
+    def run(self, image_rgb: np.ndarray) -> Mapping[str, np.ndarray]:
+        """See ``pipeline.Network``."""
+        if self._image_rgb is None or not np.array_equal(image_rgb, self._image_rgb):
+            self._outputs = self._network.run(image_rgb)
+            self._image_rgb = image_rgb.copy()
+        return self._outputs
+
+
+class _Samples:
     """Features and rightness of every candidate, and squared Mahalanobis distances.
 
     The distances are of candidates that are an object of their kind, within 2 cm with the plane;
     from the camera alone within a bound that depth errors do not reach.
     """
-    features, right, distances = [], [], []
-    for picture in pictures:
+
+    def __init__(self, with_base: bool) -> None:
+        self._with_base = with_base
+        self._features: list[np.ndarray] = []
+        self._right: list[bool] = []
+        self._distances: list[float] = []
+
+    def add(self, pipeline: PosePipeline, picture: BopPicture) -> None:
+        """Take what a pipeline finds in a picture."""
         raw = pipeline.detect(picture.image_rgb, picture.camera,
-                              picture.T_base_camera if with_base else None)
+                              picture.T_base_camera if self._with_base else None)
         for i, kind in enumerate(raw.candidates.object_index):
             model = pipeline.contract.objects[kind]
             T = raw.fit.T_camera_object[i]
@@ -66,24 +91,24 @@ def _samples(pipeline: PosePipeline, pictures: Sequence[BopPicture], with_base: 
             visible = truths[best].visible_fraction if correct else None
             if visible is not None and visible < _UNDECIDED_VISIBLE:
                 continue
-            features.append(raw.features[i])
-            right.append(correct)
-            if best >= 0 and errors[best] < (FOUND_M if with_base else SAME_OBJECT_M):
+            self._features.append(raw.features[i])
+            self._right.append(correct)
+            if best >= 0 and errors[best] < (FOUND_M if self._with_base else SAME_OBJECT_M):
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
                 error = T[:3, 3] - nearest[:3, 3]
-                distances.append(error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
-    return features, right, distances
+                self._distances.append(
+                    error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
 
-
-def _fit(features: list[np.ndarray], right: list[bool], distances: list[float]
-         ) -> tuple[tuple[float, ...], float]:
-    if len(distances) < 10 or sum(right) == len(right):
-        raise TrainingError(
-            f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
-            'held-out pictures are too few to calibrate a score; train longer (training.steps) '
-            'or on more pictures (frames.count)')
-    weights = fit_logistic(np.array(features), np.array(right, dtype=float))
-    return tuple(weights.tolist()), float(np.quantile(distances, 0.9) / CHI2_90)
+    def fit(self) -> tuple[tuple[float, ...], float]:
+        """Weights of the score and scale of the covariance."""
+        right = self._right
+        if len(self._distances) < 10 or sum(right) == len(right):
+            raise TrainingError(
+                f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
+                'held-out pictures are too few to calibrate a score; train longer '
+                '(training.steps) or on more pictures (frames.count)')
+        weights = fit_logistic(np.array(self._features), np.array(right, dtype=float))
+        return tuple(weights.tolist()), float(np.quantile(self._distances, 0.9) / CHI2_90)
 
 
 def fit_logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -18,6 +18,47 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         CheckpointError: the disk is full or not writable; the former checkpoint is kept.
     """
+    try:
+        _write(path, state)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f'{path}: cannot be written ({error}); the former checkpoint is '
+                              'kept; free some disk space and --resume') from error
+
+
+def save_snapshot(folder: Path, step: int, weights: dict[str, Any]) -> None:
+    """Keep the averaged weights of a step as ``folder``/snapshots/step_NNNNNNN.pt.
+
+    Raises:
+        CheckpointError: the disk is full or not writable.
+    """
+    path = folder / 'snapshots' / f'step_{step:07d}.pt'
+    try:
+        path.parent.mkdir(exist_ok=True)
+        _write(path, weights)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f'{path}: cannot be written ({error}); free some disk space and '
+                              '--resume') from error
+
+
+def load_snapshots(folder: Path) -> dict[int, dict[str, Any]]:
+    """The kept weights by step, ascending.
+
+    Raises:
+        CheckpointError: one cannot be read.
+    """
+    found = {}
+    for path in sorted((folder / 'snapshots').glob('step_*.pt')):
+        try:
+            found[int(path.stem.split('_')[1])] = torch.load(path, map_location='cpu',
+                                                             weights_only=True)
+        except Exception as error:      # zip, pickle and tensor errors of many kinds
+            raise CheckpointError(f'{path}: damaged ({type(error).__name__}); delete it and '
+                                  '--resume: the others do') from error
+    return found
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    """Whole or not at all: the former file stays until the new one is on the disk."""
     temporary = path.with_suffix('.tmp')
     try:
         with open(temporary, 'wb') as file:
@@ -25,10 +66,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        raise CheckpointError(f'{path}: cannot be written ({error}); the former checkpoint is '
-                              'kept; free some disk space and --resume') from error
+        raise
 
 
 def load_checkpoint(path: Path, config_key: str) -> dict[str, Any]:
@@ -42,8 +82,8 @@ def load_checkpoint(path: Path, config_key: str) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
-        raise CheckpointError(f'{path}: damaged ({type(error).__name__}); delete it to train anew '
-                              'from the pictures that are already drawn') from error
+        raise CheckpointError(f'{path}: damaged ({type(error).__name__}); delete it to train '
+                              'anew') from error
     except Exception as error:      # pickle.UnpicklingError for anything but plain tensors
         raise CheckpointError(f'{path}: not a checkpoint of this program '
                               f'({type(error).__name__}); nothing of it was run') from error

@@ -1,7 +1,7 @@
 """The training loop, top to bottom: samples -> network -> loss -> optimizer -> checkpoint.
 
-``--resume`` continues exactly: sample n depends on (seed, n) alone, and a checkpoint holds
-weights, averaged weights, optimizer state and the step.
+``--resume`` continues exactly: sample n depends on (seed, n) alone, nothing else is random, and a
+checkpoint holds weights, averaged weights, optimizer state and the step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tqdm import tqdm
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
-from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
+from sim_trainer.training.checkpoint import save_checkpoint, save_snapshot
+from sim_trainer.training.distributed import ProcessGroup
+from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,6 @@ logger = logging.getLogger(__name__)
 WARMUP_STEPS = 300
 EMA_DECAY = 0.998
 GRADIENT_CLIP = 5.0
-LOG_EVERY_STEPS = 50
 PREFETCHED_BATCHES = 3
 
 
@@ -48,34 +49,38 @@ class Interrupted(Exception):
 def config_key(config: SceneConfig) -> str:
     """A hash of everything that decides the weights; workers and checkpoints do not."""
     data = dataclasses.asdict(config)
-    del data['frames']['workers'], data['training']['workers'], data['training']['checkpoint_s']
+    del data['frames']['workers']
+    for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
+                'measured_pictures', 'stress_pictures'):
+        del data['training'][key]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[nn.Module, float]:
+def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] | None = None,
+          group: ProcessGroup | None = None) -> tuple[nn.Module, float]:
     """Train; the averaged network, and the seconds of this run and those it resumed.
 
     Args:
         task: network, samples and loss.
         config: the run's configuration.
-        folder: where ``checkpoint.pt`` and ``log.jsonl`` go.
-        resume: go on from the checkpoint if there is one.
+        folder: where ``checkpoint.pt``, ``snapshots/`` and ``log.jsonl`` go.
+        state: the checkpoint to go on from.
+        group: the processes that train together; None for this one alone.
 
     Raises:
         Interrupted: stopped by a signal after saving.
         TrainingError: the loss is not finite.
-        CheckpointError: the checkpoint cannot be read or written.
+        CheckpointError: the checkpoint cannot be written.
     """
+    group = group or ProcessGroup()
     settings = config.training
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    network = task.network.to(device, memory_format=torch.channels_last).train()
+    network = task.network.to(group.device, memory_format=torch.channels_last).train()
+    group.share(network.state_dict().values())
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay),
                                   lr=settings.learning_rate)
     step, elapsed_s, started_at = 0, 0.0, time.monotonic()
-    path = folder / 'checkpoint.pt'
-    if resume and path.is_file():
-        state = load_checkpoint(path, config_key(config))
+    if state is not None:
         network.load_state_dict(state['network'])
         averaged.load_state_dict(state['averaged'])
         optimizer.load_state_dict(state['optimizer'])
@@ -83,50 +88,49 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[
         logger.info('resuming at step %d of %d', step, settings.steps)
 
     def save() -> None:
-        save_checkpoint(path, {
-            'config_key': config_key(config), 'network': network.state_dict(),
-            'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
-            'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
+        if group.first:
+            save_checkpoint(folder / 'checkpoint.pt', {
+                'config_key': config_key(config), 'network': network.state_dict(),
+                'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
+                'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
 
     forward = _compiled(network) if settings.compile else network
     saved_at = time.monotonic()
-    figures: deque[dict[str, float]] = deque(maxlen=LOG_EVERY_STEPS)
-    log_path = folder / 'log.jsonl'
-    _truncate_log(log_path, step)
-    with _stop_requests() as stop, tqdm(total=settings.steps, initial=step, desc='training',
-                                        unit='step', disable=None) as bar, \
-            open(log_path, 'a', encoding='utf-8') as log:
-        batches = prefetched_batches(task, settings.batch_size, step, settings.steps,
-                                     settings.workers)
-        for batch in batches:
-            for group in optimizer.param_groups:
-                group['lr'] = learning_rate(settings.learning_rate, step, settings.steps)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                outputs = forward(task.image(batch).to(device))
+    snapshots = snapshot_steps(settings.steps, settings.snapshots)
+    with _stop_requests() as stop, tqdm(
+            total=settings.steps, initial=step, desc='training', unit='step',
+            disable=None if group.first else True) as bar, \
+            TrainingLog(folder, step, settings.tensorboard, write=group.first) as log:
+        for batch in prefetched_batches(task, settings.batch_size // group.size, step,
+                                        settings.steps, settings.workers):
+            for parameters in optimizer.param_groups:
+                parameters['lr'] = learning_rate(settings.learning_rate, step, settings.steps)
+            with torch.autocast(group.device.type, torch.bfloat16,
+                                enabled=settings.mixed_precision):
+                outputs = forward(task.image(batch).to(group.device))
             loss, values = task.loss(outputs, batch)
-            if not math.isfinite(loss.item()):
-                raise TrainingError(
-                    f'the loss is {loss.item()} at step {step}; lower training.learning_rate '
-                    f'({settings.learning_rate:g}) or set training.mixed_precision=false; the '
-                    'last checkpoint is kept')
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            # All processes must decide alike, so what they decide by is averaged, too.
+            mean_loss, stopping = group.average(network, [loss.item(), float(stop.is_set())])
+            if not math.isfinite(mean_loss):
+                raise TrainingError(
+                    f'the loss is {mean_loss} at step {step}; lower training.learning_rate '
+                    f'({settings.learning_rate:g}) or set training.mixed_precision=false; the '
+                    'last checkpoint is kept')
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_CLIP)
             optimizer.step()
             step += 1
             _average(averaged, network, min(EMA_DECAY, step / (step + 10.0)))
-            figures.append({'loss': loss.item(), **values})
             bar.update()
-            if step % LOG_EVERY_STEPS == 0 or step == settings.steps:
-                means = {k: sum(f.get(k, 0.0) for f in figures) / len(figures)
-                         for k in figures[-1]}
+            means = log.add(step, {'loss': mean_loss, **values}, last=step == settings.steps)
+            if means:
                 bar.set_postfix({k: f'{v:.3g}' for k, v in means.items()})
-                log.write(json.dumps({'step': step, 'time_s': round(time.time(), 1), **means})
-                          + '\n')
-                log.flush()
-            if stop.is_set():
+            if stopping:
                 save()
                 raise Interrupted(f'stopped at step {step}; --resume goes on from there')
+            if step in snapshots and group.first:
+                save_snapshot(folder, step, averaged.state_dict())
             if time.monotonic() - saved_at > settings.checkpoint_s:
                 save()
                 saved_at = time.monotonic()
@@ -134,16 +138,10 @@ def train(task: Task, config: SceneConfig, folder: Path, resume: bool) -> tuple[
     return averaged.eval(), elapsed_s + time.monotonic() - started_at
 
 
-def first_step(config: SceneConfig, folder: Path, resume: bool) -> int:
-    """The step at which ``train`` will begin: 0, or the checkpoint's.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be read.
+def snapshot_steps(steps: int, count: int) -> set[int]:
+    """Steps after which the averaged weights are kept: ``count`` in the last half, and the end.
     """
-    path = folder / 'checkpoint.pt'
-    if not resume or not path.is_file():
-        return 0
-    return int(load_checkpoint(path, config_key(config))['step'])
+    return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
 
 
 def learning_rate(peak: float, step: int, steps: int) -> float:
@@ -200,15 +198,6 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Keep the log's lines up to the step that training goes on from."""
-    if not path.is_file():
-        return
-    lines = [line for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
-    kept = [line for line in lines if json.loads(line)['step'] <= step] if step else []
-    path.write_text(''.join(line + '\n' for line in kept), encoding='utf-8')
 
 
 @contextlib.contextmanager

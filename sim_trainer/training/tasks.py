@@ -10,9 +10,15 @@ from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
+from sim_trainer.training.heads.centres import CentreTargets
+from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
-from sim_trainer.training.network import KeypointNetwork
+from sim_trainer.training.networks.keypoints import build_network
 from sim_trainer.training.samples import SampleMaker
+
+#: Weights of the losses beside the heat's; all terms are of the order of 1 when training has
+#: settled.
+KEYPOINT_WEIGHT, SURFACE_WEIGHT = 0.25, 0.5
 
 
 class Task(Protocol):
@@ -36,13 +42,19 @@ class Task(Protocol):
 
 
 class KeypointTask:
-    """All objects at once: heat-maps and keypoints."""
+    """All objects at once: maps of the kinds, and keypoints."""
 
     def __init__(self, config: SceneConfig, stream: FrameStream,
                  catalogue: tuple[ObjectModel, ...]) -> None:
         self.stream = stream
-        self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor)
-        self.network = KeypointNetwork(len(catalogue), KEYPOINT_COUNT)
+        network = config.training.network
+        if network.head == 'surface':
+            targets = SurfaceTargets(len(catalogue), network.stride)
+        else:
+            targets = CentreTargets(len(catalogue), network.stride, network.teach_surfaces)
+        self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor, targets,
+                                  config.randomization.viewpoint.roll_deg)
+        self.network = build_network(network, len(catalogue), KEYPOINT_COUNT)
 
     def sample(self, number: int):
         """See ``Task.sample``."""
@@ -58,15 +70,21 @@ class KeypointTask:
 
     def loss(self, outputs, batch) -> tuple[Tensor, dict[str, float]]:
         """See ``Task.loss``."""
-        logits, offsets, log_scales = (output.float() for output in outputs)
-        heat = heat_loss(logits, batch.heat, batch.ignore)
+        logits, offsets, log_scales, *surface = (output.float() for output in outputs)
+        batch = batch.to(logits.device)
+        loss = heat_loss(logits, batch.heat, batch.ignore, batch.weight)
+        values = {'heat': loss.item()}
+        if surface:
+            taught = heat_loss(surface[0], batch.surface, batch.surface_ignore,
+                               batch.weight.new_ones(()))
+            loss = loss + SURFACE_WEIGHT * taught
+            values['surface'] = taught.item()
         if len(batch.cells) == 0:
             # A batch of empty tables: the keypoint heads get a zero gradient, not NaN.
-            return heat + 0.0 * (offsets.sum() + log_scales.sum()), {'heat': heat.item()}
+            return loss + 0.0 * (offsets.sum() + log_scales.sum()), values
         keypoints, error_px = keypoint_loss(offsets, log_scales, batch)
-        # 0.25: both terms are then of the order of 1 when training has settled.
-        return heat + 0.25 * keypoints, {
-            'heat': heat.item(), 'keypoints': keypoints.item(), 'error_px': error_px.item()}
+        return loss + KEYPOINT_WEIGHT * keypoints, {
+            **values, 'keypoints': keypoints.item(), 'error_px': error_px.item()}
 
 
 def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectModel, ...]

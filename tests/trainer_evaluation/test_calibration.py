@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
-from dr_perception.core.decoding import Candidates, score
+from dr_perception.core.candidates import Candidates
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import PoseFit
+from dr_perception.core.scoring import score
 from dr_perception.core.transforms import make_transform
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.errors import TrainingError
-from sim_trainer.evaluation.calibration import calibrate, fit_logistic
+from sim_trainer.evaluation.calibration import calibrate, fit_logistic, RememberingNetwork
 from sim_trainer.evaluation.report import CHI2_90
 
 SIGMA_M = 0.002
@@ -59,9 +60,10 @@ def _pictures(camera, rng, count, miss_every):
         error = rng.normal(size=3) * SIGMA_M
         wrong = i % miss_every == 0
         T = make_transform(np.eye(3), truth[:3, 3] + (0.3 if wrong else error))
-        fit = PoseFit(T[None], np.eye(6)[None] * SIGMA_M ** 2 / 4, np.ones(1), np.zeros(1, bool))
+        fit = PoseFit(T[None], np.eye(6)[None] * SIGMA_M ** 2 / 4, np.ones(1), np.zeros(1, bool),
+                      np.full(1, np.nan))
         candidates = Candidates(np.zeros(1, int), np.full(1, 0.5), np.zeros((1, 9, 2)),
-                                np.ones((1, 9)))
+                                np.ones((1, 9)), np.zeros(1), np.full(1, np.nan))
         features = np.array([[1.0, rng.normal() - 2 * wrong, 0.0, 0.0]])
         found.append(RawDetections(candidates, fit, features))
     return pictures, found
@@ -71,7 +73,8 @@ def _pictures(camera, rng, count, miss_every):
 def answers(monkeypatch):
     """Return a function that lets every pipeline find the given candidates, one by one."""
     def answer(found):
-        remaining = iter([*found, *found])      # once with the plane, once from the camera alone
+        # Once with the plane, once from the camera alone.
+        remaining = (raw for raw in found for _ in range(2))
         monkeypatch.setattr(PosePipeline, 'detect', lambda *_: next(remaining))
     return answer
 
@@ -86,6 +89,22 @@ def test_the_covariance_scale_makes_ninety_percent_ninety_percent(contract, came
                / calibrated.decoder.covariance_scale
                for i, raw in enumerate(found) if i % 5]
     assert np.mean(np.array(squares) < CHI2_90) == pytest.approx(0.9, abs=0.002)
+
+
+def test_a_network_runs_once_for_a_picture_given_twice():
+    seen = []
+
+    class Network:
+        def run(self, image_rgb):
+            seen.append(image_rgb.copy())
+            return {'heat': image_rgb + 1}
+
+    network = RememberingNetwork(Network())
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    for value in (0, 0, 7, 7, 0):
+        image[:] = value        # the same array with another content is another picture
+        assert (network.run(image)['heat'] == value + 1).all()
+    assert [int(i[0, 0, 0, 0]) for i in seen] == [0, 7, 0]
 
 
 def test_calibration_changes_weights_and_scale_alone(contract, camera, answers):

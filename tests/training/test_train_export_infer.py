@@ -17,14 +17,18 @@ from sim_trainer.errors import CheckpointError, ConfigurationError, TrainingErro
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training import run
 from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
+from sim_trainer.training.contract import make_contract
 from sim_trainer.training.loop import config_key, Interrupted, learning_rate, train
 from sim_trainer.training.tasks import make_task
+from sim_trainer.validation import choice
+from sim_trainer.validation.stress import stress_configs
 
 ROOT = Path(__file__).parents[2]
 TINY = ['frames.count=6', 'frames.workers=1', 'training.steps=5', 'training.batch_size=2',
         'training.compile=false', 'training.mixed_precision=false', 'arm_urdf=null',
         'frames.window_width_px=160', 'frames.window_height_px=128',
-        'training.checkpoint_s=0']
+        'training.checkpoint_s=0', 'training.snapshots=2', 'training.calibration_pictures=2',
+        'training.measured_pictures=2', 'training.stress_pictures=0']
 
 
 #: Streams that tests have opened; their workers end with the module.
@@ -53,7 +57,7 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
     config, folder = frames
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'broken').mkdir()
-    whole, _ = train(_new_task(config, folder), config, tmp_path / 'whole', resume=False)
+    whole, _ = train(_new_task(config, folder), config, tmp_path / 'whole')
 
     broken = _new_task(config, folder)
     collate = broken.collate
@@ -66,11 +70,10 @@ def test_resume_gives_the_same_weights(frames, tmp_path):
 
     broken.collate = power_cut
     with pytest.raises(KeyError, match='power cut'):
-        train(broken, config, tmp_path / 'broken', resume=False)
+        train(broken, config, tmp_path / 'broken')
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', config_key(config))
     assert state['step'] == 3
-    resumed, seconds = train(_new_task(config, folder, 3 * 2), config, tmp_path / 'broken',
-                             resume=True)
+    resumed, seconds = train(_new_task(config, folder, 3 * 2), config, tmp_path / 'broken', state)
     assert torch.equal(_weights(resumed), _weights(whole))
     assert seconds > state['elapsed_s'] > 0
 
@@ -88,7 +91,7 @@ def test_ctrl_c_saves(frames, tmp_path):
 
     task.collate = pressed
     with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
-        train(task, config, tmp_path, resume=False)
+        train(task, config, tmp_path)
     assert load_checkpoint(tmp_path / 'checkpoint.pt', config_key(config))['step'] == 1
 
 
@@ -99,7 +102,7 @@ def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(frames, tm
     task.loss = lambda outputs, batch: (loss(outputs, batch)[0] * float('nan'), {})
     with pytest.raises(TrainingError, match=r'the loss is nan at step 0; lower '
                                             r'training.learning_rate'):
-        train(task, config, tmp_path, resume=False)
+        train(task, config, tmp_path)
 
 
 def test_checkpoint_errors(tmp_path):
@@ -150,26 +153,36 @@ def test_learning_rate_warms_up_and_runs_down():
     assert np.argmax(rates) < 120
 
 
-def test_whole_command(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('head, backbone, stride, stress', [('centres', 'residual', 4, 0),
+                                                            ('surface', 'csp', 8, 2)])
+def test_whole_command(head, backbone, stride, stress, tmp_path, monkeypatch, capsys):
     """``train`` writes a model that the runtime opens; a second run is refused, not redone."""
-    monkeypatch.setattr(run, 'CALIBRATION_PICTURES', 2)
-    monkeypatch.setattr(run, 'MEASURED_PICTURES', 2)
+    chosen = [f'training.{key}={value}' for key, value in (
+        ('network.head', head), ('network.backbone', backbone), ('network.stride', stride),
+        ('stress_pictures', stress))]
     # An untrained network finds nothing, which calibration refuses: tested below, not here.
-    monkeypatch.setattr(run, 'calibrate', lambda contract, network, pictures: contract)
-    overrides = [part for item in TINY for part in ('--set', item)]
+    monkeypatch.setattr(choice, 'calibrate', lambda contract, network, pictures: contract)
+    overrides = [part for item in [*TINY, *chosen] for part in ('--set', item)]
     command = ['train', str(ROOT / 'config' / 'tabletop.yaml'), '--output',
                str(tmp_path / 'run'), *overrides]
     assert cli.main(command) == 0
     folder = tmp_path / 'run'
     assert capsys.readouterr().out.strip() == str(folder / 'model.onnx')
     assert {'config.yaml', 'log.jsonl', 'metrics.json', 'curves.png', 'predictions.png',
-            'checkpoint.pt', 'model.onnx'} <= {p.name for p in folder.iterdir()}
+            'checkpoint.pt', 'model.onnx', 'report.html'} <= {p.name for p in folder.iterdir()}
     resolved = load_config(folder / 'config.yaml')
-    assert resolved == load_config(ROOT / 'config' / 'tabletop.yaml', TINY)
+    assert resolved == load_config(ROOT / 'config' / 'tabletop.yaml', [*TINY, *chosen])
     assert 'overall' in json.loads((folder / 'metrics.json').read_text())['held_out']
 
     estimator = PoseEstimator.from_file(folder / 'model.onnx')
     assert estimator.contract.provenance['steps'] == 5
+    decoder = estimator.contract.decoder
+    assert (decoder.head, decoder.stride_px) == (head, stride)
+    assert {'object_distance_m', 'view_elevation_deg'} <= set(estimator.contract.trained_range)
+    metrics = json.loads((folder / 'metrics.json').read_text())
+    assert set(metrics['snapshots']) == ({'3', '5'} if stress else {'5'})
+    assert len(metrics['sets']) == (1 if not stress else 1 + len(stress_configs(resolved)))
+    assert not list(folder.glob('snapshots/*.onnx'))
     camera = PinholeCamera(615.0, 615.0, 319.5, 239.5, 640, 480)
     assert isinstance(estimator.estimate(np.zeros((480, 640, 3), np.uint8), camera), list)
 
@@ -182,7 +195,7 @@ def test_whole_command(tmp_path, monkeypatch, capsys):
 def test_nothing_found_is_one_line(frames, tmp_path):
     config, folder = frames
     from sim_trainer.evaluation.calibration import calibrate
-    contract = run._contract(config, build_catalogue(config.objects))
+    contract = make_contract(config, build_catalogue(config.objects))
 
     class Blind:
         def run(self, image_rgb):
@@ -224,6 +237,16 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
                      str(tmp_path / 'figures.json')]) == 0
     figures = json.loads((tmp_path / 'figures.json').read_text())
     assert list(figures['objects']) == ['cube'] and figures['pictures'] == 2
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('network.head', 'pixels', "training.network.head: 'pixels'; expected centres or surface"),
+    ('network.backbone', 'vgg', "training.network.backbone: 'vgg'; expected residual or csp"),
+    ('network.stride', '16', 'training.network.stride: 16; expected 4 or 8'),
+    ('snapshots', '0', 'training.snapshots: 0; expected 1...50')])
+def test_wrong_training_keys_are_one_line(key, value, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load_config(ROOT / 'config' / 'tabletop.yaml', [f'training.{key}={value}'])
 
 
 def test_every_training_key_decides_the_checkpoint():

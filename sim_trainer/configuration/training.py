@@ -1,0 +1,87 @@
+"""The training section of a scene YAML: network, steps, precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim_trainer.errors import ConfigurationError
+
+MODELS = ('keypoints', 'tobin2017')
+HEADS = ('centres', 'surface')
+BACKBONES = ('residual', 'csp')
+STRIDES = (4, 8)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The keypoint network. What each choice costs and gives: docs/model.md."""
+
+    #: what a map of a kind shows, and which cells say where the keypoints are. centres: heat at
+    #: the objects' centres, keypoints from the cells round them. surface: the visible surface,
+    #: keypoints by the votes of all its cells
+    head: str = 'centres'
+    #: residual, or csp (cross-stage blocks and pyramid pooling)
+    backbone: str = 'residual'
+    #: pixels a cell
+    stride: int = 4
+    #: head centres: teach the visible surfaces as well. A hundred labelled cells for each centre;
+    #: the maps are left out of the exported model. Needs masks, which BOP data sets may lack
+    teach_surfaces: bool = False
+
+    def __post_init__(self) -> None:
+        for key, known in (('head', HEADS), ('backbone', BACKBONES), ('stride', STRIDES)):
+            if getattr(self, key) not in known:
+                raise ConfigurationError(f'training.network.{key}: {getattr(self, key)!r}; '
+                                         f'expected {" or ".join(map(str, known))}')
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained."""
+
+    #: 'keypoints' (maps + keypoints + camera) or 'tobin2017' (the paper's, one object)
+    model: str = 'keypoints'
+    #: the keypoint network
+    network: NetworkConfig = NetworkConfig()
+    #: the object that tobin2017 localizes
+    object_name: str | None = None
+    #: optimizer steps
+    steps: int = 9000
+    #: samples of a step, over all processes together
+    batch_size: int = 16
+    learning_rate: float = 0.002
+    weight_decay: float = 0.02
+    #: seconds between checkpoints
+    checkpoint_s: float = 120.0
+    #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
+    mixed_precision: bool = True
+    #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
+    compile: bool = True
+    #: data-augmentation threads
+    workers: int = 1
+    #: averaged weights kept from the last half of training, the end included; stress splits choose
+    snapshots: int = 4
+    #: pictures of training's own kind that calibrate scores and covariances
+    calibration_pictures: int = 160
+    #: the same, for the run's own figures
+    measured_pictures: int = 80
+    #: pictures of each stress split: half calibrate, half choose; 0: the last weights are kept
+    stress_pictures: int = 24
+    #: write TensorBoard event files as well
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ConfigurationError(f'training.model: {self.model!r}; expected keypoints or '
+                                     'tobin2017')
+        if self.steps < 1 or self.batch_size < 1:
+            raise ConfigurationError('training: steps and batch_size start at 1')
+        if min(self.calibration_pictures, self.measured_pictures) < 2 or (
+                self.stress_pictures < 0 or self.stress_pictures == 1):
+            raise ConfigurationError('training: calibration_pictures and measured_pictures start '
+                                     'at 2, stress_pictures is 0 or at least 2')
+        if not 1 <= self.snapshots <= 50:
+            raise ConfigurationError(f'training.snapshots: {self.snapshots}; expected 1...50')
+        if not 0 < self.learning_rate < 1:
+            raise ConfigurationError(f'training.learning_rate: {self.learning_rate:g}; expected '
+                                     'a number between 0 and 1')

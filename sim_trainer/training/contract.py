@@ -1,0 +1,76 @@
+"""The contract of a trained network, before calibration."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
+from dr_perception.core.objects import ObjectModel
+from dr_perception.core.scoring import FEATURES
+from dr_perception.core.trained_range import DISTANCE_KEY, ELEVATION_KEY, view_elevation_deg
+from sim_trainer import __version__
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.bop import BopPicture
+from sim_trainer.dataset.frames import scene_key
+from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
+
+#: A detection is published when it is more likely right than wrong; calibration may raise it.
+SCORE_THRESHOLD = 0.5
+#: Objects seen less than this say nothing of what training covers.
+_SEEN = 0.1
+#: A few hundred objects do not reach the ends of what training draws.
+_DISTANCE_ROOM_M, _ELEVATION_ROOM_DEG = 0.02, 1.0
+
+
+def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
+                  pictures: Sequence[BopPicture] = ()) -> ModelContract:
+    """What the runtime has to know of a network that this configuration trained.
+
+    Args:
+        config: of the run.
+        catalogue: its objects.
+        pictures: of training's own kind; they say which views it covers.
+    """
+    camera, network = config.camera, config.training.network
+    plain_weights = (0.0, 1.0) + (0.0,) * (len(FEATURES) - 2)      # until calibrated: the heat
+    reach = np.linalg.norm(np.array(config.randomization.viewpoint.box_m)) / 2
+    nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
+    focal_px = float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale
+    return ModelContract(
+        name=config.name, objects=catalogue,
+        input=InputSpec(multiple_px=32, focal_px=focal_px, focal_tolerance=1.12,
+                        max_pixels=1_500_000),
+        decoder=DecoderSpec(
+            head=network.head, stride_px=network.stride, offset_unit_px=OFFSET_UNIT_PX,
+            peak_threshold=0.15, score_threshold=SCORE_THRESHOLD, score_weights=plain_weights,
+            covariance_scale=1.0, plane_sigma_m=0.001, tilt_sigma_rad=0.01,
+            camera_score_weights=plain_weights, camera_covariance_scale=1.0),
+        trained_range={'camera_distance_m': [round(float(nominal - reach), 3),
+                                             round(float(nominal + reach), 3)],
+                       'camera_position_m': list(camera.position_m),
+                       'camera_box_m': list(config.randomization.viewpoint.box_m),
+                       **_covered(pictures)},
+        provenance={'trainer': f'sim_trainer {__version__}', 'scene_key': scene_key(config),
+                    'seed': config.seed, 'pictures': config.frames.count,
+                    'steps': config.training.steps, 'batch_size': config.training.batch_size,
+                    'network': vars(network).copy(), 'torch': torch.__version__,
+                    'machine': platform.processor() or platform.machine()})
+
+
+def _covered(pictures: Sequence[BopPicture]) -> dict[str, Any]:
+    """The distances and view angles of what is seen in pictures, with a little room."""
+    views = [(float(np.linalg.norm(i.T_camera_object[:3, 3])),
+              view_elevation_deg(i.T_camera_object, picture.T_base_camera))
+             for picture in pictures for i in picture.instances
+             if i.visible_fraction is None or i.visible_fraction > _SEEN]
+    if not views:
+        return {}
+    distance_m, elevation_deg = np.array(views).T
+    return {key: [round(float(v.min() - room), 3), round(float(v.max() + room), 3)]
+            for key, v, room in ((DISTANCE_KEY, distance_m, _DISTANCE_ROOM_M),
+                                 (ELEVATION_KEY, elevation_deg, _ELEVATION_ROOM_DEG))}

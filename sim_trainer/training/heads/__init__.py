@@ -1,0 +1,1 @@
+"""What the maps of a network mean: one module a head, with its targets."""

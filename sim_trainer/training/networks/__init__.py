@@ -1,0 +1,1 @@
+"""The networks: backbones that give one feature map, and what is read from it."""

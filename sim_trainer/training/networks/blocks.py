@@ -1,0 +1,71 @@
+"""Parts that the backbones share. Plain convolutions and ReLU: every runtime runs them fast."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch normalization, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Residual(nn.Module):
+    """Two convolutions and the identity beside them (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+                                    nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.second(self.first(x)))
+
+
+class CrossStage(nn.Module):
+    """Half the channels pass residual blocks one after another; all that they gave is joined.
+
+    A quarter of the arithmetic of as many residual blocks of full width. Source: Wang et al.
+    2020, "CSPNet", in the form where every block's output goes to the joint.
+    """
+
+    def __init__(self, inputs: int, outputs: int, blocks: int) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.enter = conv(inputs, outputs, kernel=1)
+        self.blocks = nn.ModuleList(Residual(half) for _ in range(blocks))
+        self.leave = conv(half * (2 + blocks), outputs, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = list(self.enter(x).chunk(2, dim=1))
+        for block in self.blocks:
+            parts.append(block(parts[-1]))
+        return self.leave(torch.cat(parts, dim=1))
+
+
+class PyramidPooling(nn.Module):
+    """What lies in ever larger neighbourhoods, beside what lies here (He et al. 2015).
+
+    Three poolings of 5 cells in a row see 5, 9 and 13 cells: at stride 32 most of the picture.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.enter = conv(channels, channels // 2, kernel=1)
+        self.leave = conv(channels * 2, channels, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [self.enter(x)]
+        for _ in range(3):
+            parts.append(functional.max_pool2d(parts[-1], 5, 1, 2))
+        return self.leave(torch.cat(parts, dim=1))
+
+
+def double(x: Tensor) -> Tensor:
+    """Twice the height and width, each cell repeated."""
+    return functional.interpolate(x, scale_factor=2.0, mode='nearest')

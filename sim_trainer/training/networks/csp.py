@@ -1,0 +1,38 @@
+"""Backbone ``csp``: cross-stage blocks, pyramid pooling, and the way back up by concatenation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sim_trainer.training.networks.blocks import CrossStage, PyramidPooling, conv, double
+
+
+class CspBackbone(nn.Module):
+    """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
+
+    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 128, 192)
+                 ) -> None:
+        super().__init__()
+        w4, w8, w16, w32 = widths
+        self.stride, self.channels = stride, 48 if stride == 4 else w8
+        self.stem = nn.Sequential(conv(3, 16, 2), conv(16, w4, 2), CrossStage(w4, w4, 1))
+        self.down8 = nn.Sequential(conv(w4, w8, 2), CrossStage(w8, w8, 2))
+        self.down16 = nn.Sequential(conv(w8, w16, 2), CrossStage(w16, w16, 2))
+        self.down32 = nn.Sequential(conv(w16, w32, 2), CrossStage(w32, w32, 1),
+                                    PyramidPooling(w32))
+        self.up16 = CrossStage(w32 + w16, w16, 1)
+        self.up8 = CrossStage(w16 + w8, w8, 1)
+        if stride == 4:
+            self.up4 = conv(w8, w4, kernel=1)
+            self.head = conv(w4, self.channels)
+        else:
+            self.head = conv(w8, self.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x4 = self.stem(x)
+        x8 = self.down8(x4)
+        x16 = self.down16(x8)
+        x16 = self.up16(torch.cat([x16, double(self.down32(x16))], 1))
+        x8 = self.up8(torch.cat([x8, double(x16)], 1))
+        return self.head(x4 + double(self.up4(x8)) if self.stride == 4 else x8)

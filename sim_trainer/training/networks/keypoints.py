@@ -1,0 +1,65 @@
+"""The localization network: maps of the object kinds, and keypoints with their scale.
+
+Input (N, 3, H, W) RGB 0...255; H and W are multiples of 32. Every cell (stride 4 or 8) gives, for
+each object kind, log-odds (that an instance's centre lies there, or that its surface is seen
+there: the head decides), and for the instance that it answers for, the offsets to its K keypoints
+(in units of ``OFFSET_UNIT_PX``) and the logarithm of their Laplace scale in pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sim_trainer.configuration.training import NetworkConfig
+from sim_trainer.training.networks.csp import CspBackbone
+from sim_trainer.training.networks.residual import ResidualBackbone
+
+OFFSET_UNIT_PX = 16.0
+BACKBONES = {'residual': ResidualBackbone, 'csp': CspBackbone}
+#: Odds of a centre in an untouched cell; keeps the focal loss of the first steps small.
+_PRIOR = 0.01
+
+
+class KeypointNetwork(nn.Module):
+    """A backbone and one linear layer that reads everything from its feature map."""
+
+    def __init__(self, object_count: int, keypoint_count: int, backbone: str = 'residual',
+                 stride: int = 4, teach_surfaces: bool = False,
+                 **widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.object_count, self.keypoint_count = object_count, keypoint_count
+        self.backbone = BACKBONES[backbone](stride, **widths)
+        self.out = nn.Conv2d(self.backbone.channels, object_count + 3 * keypoint_count, 1)
+        self.surface = (nn.Conv2d(self.backbone.channels, object_count, 1) if teach_surfaces
+                        else None)
+        for layer in (self.out, self.surface):
+            if layer is not None:
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.out.bias[:object_count] = -math.log(1 / _PRIOR - 1)
+            if self.surface is not None:
+                self.surface.bias[:] = -math.log(1 / _PRIOR - 1)
+            self.out.bias[object_count + 2 * keypoint_count:] = math.log(8.0)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Log-odds (N, C, h, w), offsets (N, 2K, h, w) and log scales (N, K, h, w).
+
+        While surfaces are taught, their log-odds (N, C, h, w) as well.
+        """
+        features = self.backbone((image - 117.0) * (1 / 64.0))
+        outputs = self.out(features).split(
+            [self.object_count, 2 * self.keypoint_count, self.keypoint_count], dim=1)
+        if self.surface is not None and self.training:
+            return *outputs, self.surface(features)
+        return outputs
+
+
+def build_network(settings: NetworkConfig, object_count: int, keypoint_count: int
+                  ) -> KeypointNetwork:
+    """The network of a configuration, with new weights."""
+    return KeypointNetwork(object_count, keypoint_count, settings.backbone, settings.stride,
+                           settings.head == 'centres' and settings.teach_surfaces)

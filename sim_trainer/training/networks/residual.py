@@ -1,0 +1,37 @@
+"""Backbone ``residual``: a small residual network with lateral connections."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from sim_trainer.training.networks.blocks import Residual, conv, double
+
+
+class ResidualBackbone(nn.Module):
+    """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
+
+    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 96, 128)
+                 ) -> None:
+        super().__init__()
+        w4, w8, w16, w32 = widths
+        self.stride, self.channels = stride, 56 if stride == 4 else w8
+        self.stem = nn.Sequential(conv(3, 16, 2), conv(16, w4, 2), conv(w4, w4))
+        self.down8 = nn.Sequential(conv(w4, w8, 2), Residual(w8), Residual(w8))
+        self.down16 = nn.Sequential(conv(w8, w16, 2), Residual(w16), Residual(w16))
+        self.down32 = nn.Sequential(conv(w16, w32, 2), Residual(w32))
+        self.up16 = conv(w32, w16, kernel=1)
+        self.mix16 = conv(w16, w16)
+        self.up8 = conv(w16, w8, kernel=1)
+        self.mix8 = conv(w8, w8)
+        if stride == 4:
+            self.up4 = conv(w8, w4, kernel=1)
+            self.head = conv(w4, self.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x4 = self.stem(x)
+        x8 = self.down8(x4)
+        x16 = self.down16(x8)
+        x32 = self.down32(x16)
+        x16 = self.mix16(x16 + double(self.up16(x32)))
+        x8 = self.mix8(x8 + double(self.up8(x16)))
+        return self.head(x4 + double(self.up4(x8))) if self.stride == 4 else x8
