@@ -9,18 +9,20 @@ import numpy as np
 
 
 def format_table(results: dict[str, Any]) -> str:
-    """A Markdown table: a row for each run; for each split, found %, mean error (cm) of what was
-    found, and false positives a picture."""
+    """A Markdown table: a row for each run, with the median time of a whole ``estimate``; for each
+    split, average precision (%), found %, mean error (cm) of what was found, and false positives a
+    picture."""
     runs = results['runs']
     splits = list(next(iter(runs.values()))['splits'])
     paper = any(entry['paper_cm'] for entry in runs.values())
-    head = ['run', 'pictures', 'steps',
-            *(f'{split}: found % / cm / false' for split in splits)]
+    head = ['run', 'pictures', 'steps', 'ms',
+            *(f'{split}: AP % / found % / cm / false' for split in splits)]
     if paper:
         head.append('paper, cm (only / distractors / occluded)')
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
     for name, entry in runs.items():
-        cells = [name, str(entry['pictures']), str(entry['steps'])]
+        milliseconds = entry['splits'][splits[0]]['milliseconds_per_picture_median']
+        cells = [name, str(entry['pictures']), str(entry['steps']), f'{milliseconds:.0f}']
         cells += [_cell(entry['splits'][split]) for split in splits]
         if paper:
             cells.append(' / '.join(f'{v:g}' for v in entry['paper_cm'] or []) or '–')
@@ -30,12 +32,15 @@ def format_table(results: dict[str, Any]) -> str:
 
 def _cell(figures: dict[str, Any]) -> str:
     error = figures['position_error_mean_cm']
-    return (f'{figures["found_percent"]:g} / {"–" if error is None else f"{error:.2f}"} / '
+    precision = figures.get('average_precision')
+    return (f'{"–" if precision is None else f"{100 * precision:.0f}"} / '
+            f'{figures["found_percent"]:g} / {"–" if error is None else f"{error:.2f}"} / '
             f'{figures["false_positives_per_picture"]:.2f}')
 
 
 def write_figure(results: dict[str, Any], path: Path) -> None:
-    """Found and false positives of each variant and split as bars, curves as lines."""
+    """Average precision and false positives of each variant and split as bars, curves as lines.
+    """
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
@@ -51,24 +56,25 @@ def write_figure(results: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(1, columns, figsize=(5 + 3.2 * columns, 4.2))
     places = np.arange(len(variants))
     width = 0.8 / len(splits)
-    for axis, key, title in ((axes[0], 'found_percent', 'found, %'),
+    for axis, key, title in ((axes[0], 'average_precision', 'average precision within 2 cm'),
                              (axes[1], 'false_positives_per_picture', 'false a picture')):
         for i, split in enumerate(splits):
             axis.barh(places + (i - (len(splits) - 1) / 2) * width,
                       [entry['splits'][split][key] or 0 for entry in variants.values()],
                       width, label=split)
-        axis.set_yticks(places, list(variants) if key == 'found_percent' else [''] * len(places))
+        names = list(variants) if axis is axes[0] else [''] * len(places)
+        axis.set_yticks(places, names)
         axis.invert_yaxis()
         axis.set_title(title)
     axes[0].legend(fontsize=7)
     for axis, (name, entries) in zip(axes[2:], curves.items()):
         for split in splits:
             axis.plot([entry['point'] for entry in entries],
-                      [entry['splits'][split]['found_percent'] for entry in entries], 'o-',
-                      label=split)
+                      [entry['splits'][split]['average_precision'] or 0 for entry in entries],
+                      'o-', label=split)
         axis.set_xscale('log')
         axis.set_xlabel(name)
-        axis.set_title(f'found, % over {name}')
+        axis.set_title(f'average precision over {name}')
         axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

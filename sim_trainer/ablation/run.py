@@ -12,13 +12,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dr_perception.core.pipeline import PosePipeline
+from dr_perception.inference.estimator import PoseEstimator
+from dr_perception.inference.session import OnnxNetwork
 from sim_trainer.ablation.plan import AblationConfig, Run, folder_name
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture, BopSplit
 from sim_trainer.evaluation.evaluate import evaluate, open_estimator
 from sim_trainer.evaluation.heldout import held_out_pictures
+from sim_trainer.evaluation.tobin2017 import is_tobin2017
 from sim_trainer.training.loop import config_key
 from sim_trainer.training.run import run_training
+from sim_trainer.validation.choice import RANKING_THRESHOLD, records_of, with_threshold
+from sim_trainer.validation.ranking import average_precision
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +68,28 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
             if name == HELD_OUT and simulated is None:
                 simulated = list(_measured_pictures(full, plan.held_out))
             pictures = simulated if name == HELD_OUT else bop[name]
-            entry['splits'][name] = evaluate(estimator, pictures)['overall']
+            entry['splits'][name] = {
+                **evaluate(estimator, pictures)['overall'],
+                'average_precision': _average_precision(model, pictures)}
         entry.update(paper_cm=run.paper_cm, curve=run.curve, point=run.point,
                      pictures=run.config.frames.count, steps=run.config.training.steps)
         known['runs'][run.name] = entry
         path.write_text(json.dumps(known, indent=1))
     known['runs'] = {run.name: known['runs'][run.name] for run in runs}
     return known
+
+
+def _average_precision(model: Path, pictures: Iterable[BopPicture]) -> float | None:
+    """Of a keypoint model: the order of its detections without a threshold; else None.
+
+    Runs are short, and a weak model says nothing above its threshold; its order still tells.
+    """
+    if is_tobin2017(model):
+        return None
+    network = OnnxNetwork(model)
+    contract = with_threshold(PoseEstimator.from_file(model).contract, RANKING_THRESHOLD)
+    estimate = PosePipeline(contract, network).estimate
+    return round(average_precision(records_of(estimate, pictures, contract)), 4)
 
 
 def _measured_pictures(full: SceneConfig, count: int) -> Iterable[BopPicture]:

@@ -26,16 +26,10 @@ def estimator():
 
 @pytest.fixture(scope='module')
 def pictures():
-    """Drawn pictures with their truth: upright objects and distractors, nothing hidden much.
-
-    Without the harder kinds of distractors: the model of 0.1.0 was trained before there were any
-    and takes them for objects.
-    """
+    """Drawn pictures with their truth: upright objects and distractors of all kinds."""
     config = load_config(ROOT / 'config' / 'tabletop.yaml', [
         f'seed={SEED}', 'randomization.objects.tumbled=0',
-        'randomization.objects.dropped=0', 'randomization.objects.crowded=0',
-        'randomization.distractors.kinds=[convex]', 'randomization.distractors.weights=null',
-        'randomization.objects.hidden=0'])
+        'randomization.objects.dropped=0', 'randomization.objects.crowded=0'])
     return list(simulated_pictures(config, PICTURES))
 
 
@@ -60,7 +54,7 @@ def test_most_objects_are_found(figures):
 
 
 def test_few_are_invented(figures):
-    assert figures['false_positives_per_picture'] < 0.6, figures
+    assert figures['false_positives_per_picture'] < 0.8, figures
 
 
 def test_covariance_is_not_decoration(figures):
