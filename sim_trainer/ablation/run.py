@@ -70,7 +70,7 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
             pictures = simulated if name == HELD_OUT else bop[name]
             entry['splits'][name] = {
                 **evaluate(estimator, pictures)['overall'],
-                'average_precision': _average_precision(model, pictures)}
+                'average_precision': average_precision_of(model, pictures)}
         entry.update(paper_cm=run.paper_cm, curve=run.curve, point=run.point,
                      pictures=run.config.frames.count, steps=run.config.training.steps)
         known['runs'][run.name] = entry
@@ -79,7 +79,7 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
     return known
 
 
-def _average_precision(model: Path, pictures: Iterable[BopPicture]) -> float | None:
+def average_precision_of(model: Path, pictures: Iterable[BopPicture]) -> float | None:
     """Of a keypoint model: the order of its detections without a threshold; else None.
 
     Runs are short, and a weak model says nothing above its threshold; its order still tells.

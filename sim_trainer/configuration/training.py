@@ -24,6 +24,8 @@ class NetworkConfig:
     backbone: str = 'residual'
     #: pixels a cell
     stride: int = 4
+    #: channels of the backbone, times its usual ones; arithmetic grows with the square
+    width: float = 1.0
     #: head centres: teach the visible surfaces as well. A hundred labelled cells for each centre;
     #: the maps are left out of the exported model. Needs masks, which BOP data sets may lack
     teach_surfaces: bool = False
@@ -33,6 +35,8 @@ class NetworkConfig:
             if getattr(self, key) not in known:
                 raise ConfigurationError(f'training.network.{key}: {getattr(self, key)!r}; '
                                          f'expected {" or ".join(map(str, known))}')
+        if not 0.25 <= self.width <= 4:
+            raise ConfigurationError(f'training.network.width: {self.width:g}; expected 0.25...4')
 
 
 @dataclass(frozen=True)

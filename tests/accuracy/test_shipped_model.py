@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dr_perception import PoseEstimator
+from sim_trainer.ablation.run import average_precision_of
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.evaluation.heldout import simulated_pictures
 from sim_trainer.evaluation.matching import match_picture
@@ -116,3 +117,8 @@ def test_another_resolution_gives_the_same_poses(estimator, pictures, scale):
 def test_nothing_is_found_in_nothing(estimator, pictures, image):
     picture = pictures[0]
     assert estimator.estimate(image, picture.camera, picture.T_base_camera) == []
+
+
+def test_the_order_of_the_detections_is_good_without_a_threshold(pictures):
+    precision = average_precision_of(ROOT / 'models' / 'tabletop.onnx', pictures)
+    assert 0.8 < precision <= 1

@@ -59,8 +59,8 @@ def test_the_shipped_ablation_changes_what_its_runs_are_named_after():
     assert by_name['no distractors'].randomization.distractors.count.high == 0
     assert not by_name['no camera randomization'].randomization.viewpoint.enabled
     assert by_name['no noise'].randomization.sensor.noise.probability.probability == 0
-    assert by_name['textures 100'].randomization.textures.count == 100
-    assert by_name['pictures 250'].frames.count == 250
+    assert by_name['textures 10'].randomization.textures.count == 10
+    assert by_name['pictures 500'].frames.count == 500
     assert len({folder_name(name) for name in by_name}) == len(runs)
     assert all(config != full for name, config in by_name.items() if name != 'full')
 
@@ -96,11 +96,12 @@ def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
         return folder / 'model.onnx'
 
     figures = {'found_percent': 90.0, 'false_positives_per_picture': 0.1,
-               'position_error_mean_cm': 0.3}
+               'position_error_mean_cm': 0.3, 'milliseconds_per_picture_median': 36.7}
     monkeypatch.setattr(ablation_run, 'run_training', training)
     monkeypatch.setattr(ablation_run, 'open_estimator', lambda *_: None)
     monkeypatch.setattr(ablation_run, 'held_out_pictures', lambda *_: [])
     monkeypatch.setattr(ablation_run, 'evaluate', lambda *_: {'overall': figures})
+    monkeypatch.setattr(ablation_run, 'average_precision_of', lambda *_: 0.876)
     with pytest.raises(KeyboardInterrupt):
         ablation_run.run_ablation(plan, full, runs, tmp_path, {'dark': []})
     assert trained == ['full', 'no_distractors']
@@ -111,7 +112,7 @@ def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert len(trained) == len(runs) + 1 and trained.count('full') == 1
     table = format_table(results)
     assert table.count('\n') == len(runs) + 1
-    cell = '90 / 0.30 / 0.10'
-    assert f'| full | 4000 | 1200 | {cell} | {cell} | 1.3 / 1.8 / 2.4 |' in table
+    cell = '88 / 90 / 0.30 / 0.10'
+    assert f'| full | 4000 | 900 | 37 | {cell} | {cell} | 1.3 / 1.8 / 2.4 |' in table
     write_figure(results, tmp_path / 'ablation.png')
     assert (tmp_path / 'ablation.png').stat().st_size > 5000

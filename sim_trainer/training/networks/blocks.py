@@ -69,3 +69,8 @@ class PyramidPooling(nn.Module):
 def double(x: Tensor) -> Tensor:
     """Twice the height and width, each cell repeated."""
     return functional.interpolate(x, scale_factor=2.0, mode='nearest')
+
+
+def scaled(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    """Numbers of channels times a factor, in eights: what vector units take at a time."""
+    return tuple(max(8, 8 * round(width * factor / 8)) for width in widths)

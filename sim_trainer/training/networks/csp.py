@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sim_trainer.training.networks.blocks import CrossStage, PyramidPooling, conv, double
+from sim_trainer.training.networks.blocks import CrossStage, PyramidPooling, conv, double, scaled
 
 
 class CspBackbone(nn.Module):
     """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
 
-    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 128, 192)
-                 ) -> None:
+    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 128, 192),
+                 width: float = 1.0) -> None:
         super().__init__()
-        w4, w8, w16, w32 = widths
-        self.stride, self.channels = stride, 48 if stride == 4 else w8
-        self.stem = nn.Sequential(conv(3, 16, 2), conv(16, w4, 2), CrossStage(w4, w4, 1))
+        w4, w8, w16, w32 = scaled(widths, width)
+        w2, head = scaled((16, 48), width)
+        self.stride, self.channels = stride, head if stride == 4 else w8
+        self.stem = nn.Sequential(conv(3, w2, 2), conv(w2, w4, 2), CrossStage(w4, w4, 1))
         self.down8 = nn.Sequential(conv(w4, w8, 2), CrossStage(w8, w8, 2))
         self.down16 = nn.Sequential(conv(w8, w16, 2), CrossStage(w16, w16, 2))
         self.down32 = nn.Sequential(conv(w16, w32, 2), CrossStage(w32, w32, 1),

@@ -9,6 +9,7 @@ there: the head decides), and for the instance that it answers for, the offsets 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class KeypointNetwork(nn.Module):
 
     def __init__(self, object_count: int, keypoint_count: int, backbone: str = 'residual',
                  stride: int = 4, teach_surfaces: bool = False,
-                 **widths: tuple[int, int, int, int]) -> None:
+                 **widths: Any) -> None:
         super().__init__()
         self.object_count, self.keypoint_count = object_count, keypoint_count
         self.backbone = BACKBONES[backbone](stride, **widths)
@@ -62,4 +63,5 @@ def build_network(settings: NetworkConfig, object_count: int, keypoint_count: in
                   ) -> KeypointNetwork:
     """The network of a configuration, with new weights."""
     return KeypointNetwork(object_count, keypoint_count, settings.backbone, settings.stride,
-                           settings.head == 'centres' and settings.teach_surfaces)
+                           settings.head == 'centres' and settings.teach_surfaces,
+                           width=settings.width)

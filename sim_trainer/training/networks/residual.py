@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sim_trainer.training.networks.blocks import Residual, conv, double
+from sim_trainer.training.networks.blocks import Residual, conv, double, scaled
 
 
 class ResidualBackbone(nn.Module):
     """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
 
-    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-                 ) -> None:
+    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 96, 128),
+                 width: float = 1.0) -> None:
         super().__init__()
-        w4, w8, w16, w32 = widths
-        self.stride, self.channels = stride, 56 if stride == 4 else w8
-        self.stem = nn.Sequential(conv(3, 16, 2), conv(16, w4, 2), conv(w4, w4))
+        w4, w8, w16, w32 = scaled(widths, width)
+        w2, head = scaled((16, 56), width)
+        self.stride, self.channels = stride, head if stride == 4 else w8
+        self.stem = nn.Sequential(conv(3, w2, 2), conv(w2, w4, 2), conv(w4, w4))
         self.down8 = nn.Sequential(conv(w4, w8, 2), Residual(w8), Residual(w8))
         self.down16 = nn.Sequential(conv(w8, w16, 2), Residual(w16), Residual(w16))
         self.down32 = nn.Sequential(conv(w16, w32, 2), Residual(w32))
