@@ -61,6 +61,11 @@ class TrainingConfig:
     mixed_precision: bool = True
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
     compile: bool = True
+    #: part of the steps, from the first, that are made on smaller pictures: they cost a fraction,
+    #: and what an object looks like is learned from them as well
+    coarse_share: float = 0.0
+    #: their size, part of the usual one
+    coarse_scale: float = 0.5
     #: data-augmentation threads
     workers: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
@@ -80,6 +85,12 @@ class TrainingConfig:
                                      'tobin2017')
         if self.steps < 1 or self.batch_size < 1:
             raise ConfigurationError('training: steps and batch_size start at 1')
+        if not 0 <= self.coarse_share <= 0.9:
+            raise ConfigurationError(f'training.coarse_share: {self.coarse_share:g}; expected '
+                                     '0...0.9: the last steps are made at full size')
+        if not 0.25 <= self.coarse_scale < 1:
+            raise ConfigurationError(f'training.coarse_scale: {self.coarse_scale:g}; expected '
+                                     '0.25 or more and less than 1')
         if min(self.calibration_pictures, self.measured_pictures) < 2 or (
                 self.stress_pictures < 0 or self.stress_pictures == 1):
             raise ConfigurationError('training: calibration_pictures and measured_pictures start '
@@ -89,3 +100,8 @@ class TrainingConfig:
         if not 0 < self.learning_rate < 1:
             raise ConfigurationError(f'training.learning_rate: {self.learning_rate:g}; expected '
                                      'a number between 0 and 1')
+
+    @property
+    def first_fine_step(self) -> int:
+        """The first step that is made at full size."""
+        return round(self.steps * self.coarse_share)

@@ -96,13 +96,15 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
 
     forward = _compiled(network) if settings.compile else network
     saved_at = time.monotonic()
-    snapshots = snapshot_steps(settings.steps, settings.snapshots)
+    snapshots = {at for at in snapshot_steps(settings.steps, settings.snapshots)
+                 if at > settings.first_fine_step}
     with _stop_requests() as stop, tqdm(
             total=settings.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log:
         for batch in prefetched_batches(task, settings.batch_size // group.size, step,
                                         settings.steps, settings.workers):
+            task.begin(step, (network, averaged))
             for parameters in optimizer.param_groups:
                 parameters['lr'] = learning_rate(settings.learning_rate, step, settings.steps)
             with torch.autocast(group.device.type, torch.bfloat16,
@@ -187,7 +189,7 @@ def _compiled(network: nn.Module) -> nn.Module:
         logger.warning('no g++: training runs about half as fast; install g++ to compile the '
                        'network')
         return network
-    return torch.compile(network)
+    return torch.compile(network, dynamic=False)    # two sizes at most, each compiled for itself
 
 
 @torch.no_grad()

@@ -88,6 +88,9 @@ class Tobin2017Task:
             return None
         return (frame.T_base_camera @ mine[0].T_camera_object)[:3, 3]
 
+    def begin(self, step: int, networks: tuple[nn.Module, ...]) -> None:
+        """See ``Task.begin``: nothing changes."""
+
     def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Task.sample``.
 
