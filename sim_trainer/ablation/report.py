@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 
+#: A curve's end without a limit is drawn this many times as far as its last point.
+_NO_LIMIT = 100
+
+
 def format_table(results: dict[str, Any]) -> str:
     """A Markdown table: a row for each run, with the median time of a whole ``estimate``; for each
     split, average precision (%), found %, mean error (cm) of what was found, and false positives a
@@ -66,13 +70,21 @@ def write_figure(results: dict[str, Any], path: Path) -> None:
         axis.set_yticks(places, names)
         axis.invert_yaxis()
         axis.set_title(title)
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, loc='lower right')
+    first = next(iter(variants.values()), None)
     for axis, (name, entries) in zip(axes[2:], curves.items()):
+        points = [entry['point'] for entry in entries]
+        if first is not None:       # where the curve ends: the first variant, the full one
+            points.append(results['full'][name] or _NO_LIMIT * max(points))
+            entries = [*entries, first]
         for split in splits:
-            axis.plot([entry['point'] for entry in entries],
-                      [entry['splits'][split]['average_precision'] or 0 for entry in entries],
-                      'o-', label=split)
+            axis.plot(points, [entry['splits'][split]['average_precision'] or 0
+                               for entry in entries], 'o-', label=split)
         axis.set_xscale('log')
+        axis.set_xticks(points, [str(entry['point'] or results['full'][name] or 'no limit')
+                                 for entry in entries])
+        axis.minorticks_off()
+        axis.set_ylim(0)
         axis.set_xlabel(name)
         axis.set_title(f'average precision over {name}')
         axis.grid(alpha=0.3)

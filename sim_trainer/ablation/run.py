@@ -76,7 +76,16 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
         known['runs'][run.name] = entry
         path.write_text(json.dumps(known, indent=1))
     known['runs'] = {run.name: known['runs'][run.name] for run in runs}
+    known['full'] = {curve.name: _value(full, curve.key) for curve in plan.curves}
     return known
+
+
+def _value(config: SceneConfig, key: str) -> Any:
+    """What a configuration holds at a dotted key."""
+    value: Any = config
+    for part in key.split('.'):
+        value = getattr(value, part)
+    return value
 
 
 def average_precision_of(model: Path, pictures: Iterable[BopPicture]) -> float | None:
