@@ -119,7 +119,7 @@ def test_extras_are_complete(installed, extra, expected):
 def test_every_import_is_required_somewhere(installed, repository_root):
     requirements, _ = metadata(installed)
     names = {re.split('[^A-Za-z0-9_.-]', line)[0].lower() for line in requirements}
-    modules = {name.replace('-', '_') for name in names} | {'cv2', 'yaml', 'pybullet_data'}
+    modules = {name.replace('-', '_') for name in names} | {'cv2', 'yaml', 'pybullet_data', 'PIL'}
     ours = {'dr_perception', 'sim_trainer'}
     # Generators and messages come with the ROS wheels; these only with a ROS installation.
     with_ros = re.compile('rclpy|rosidl_|rpyutils|ament_index|.*_(msgs|srvs|interfaces)$')

@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.training import run
-run.export_model = lambda *_: sys.exit(0)
+run.finish_keypoints = lambda *_: sys.exit(0)
 run.run_training(load_config(sys.argv[1], sys.argv[3:]), Path(sys.argv[2]), resume=True)
 """
 

@@ -214,7 +214,7 @@ def test_whole_command(head, backbone, stride, stress, tmp_path, monkeypatch, ca
     assert (decoder.head, decoder.stride_px) == (head, stride)
     assert {'object_distance_m', 'view_elevation_deg'} <= set(estimator.contract.trained_range)
     metrics = json.loads((folder / 'metrics.json').read_text())
-    assert set(metrics['snapshots']) == ({'3', '5'} if stress else {'5'})
+    assert set(metrics['snapshots']) == ({'4', '5'} if stress else {'5'})
     assert len(metrics['sets']) == (1 if not stress else 1 + len(stress_configs(resolved)))
     assert not list(folder.glob('snapshots/*.onnx'))
     camera = PinholeCamera(615.0, 615.0, 319.5, 239.5, 640, 480)
