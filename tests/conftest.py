@@ -10,7 +10,12 @@ import sys
 import tempfile
 import zlib
 
+import hypothesis
 import pytest
+
+# A busy machine takes a second where an idle one takes a millisecond: no test decides by the clock.
+hypothesis.settings.register_profile('no clock', deadline=None)
+hypothesis.settings.load_profile('no clock')
 
 DOMAIN_COUNT = 101  # 1...101: above, the ports may meet the system's ephemeral ones
 
