@@ -13,7 +13,7 @@ import zlib
 import hypothesis
 import pytest
 
-# A busy machine takes a second where an idle one takes a millisecond: no test decides by the clock.
+# A busy machine takes a second where an idle one takes a millisecond: the clock decides nothing.
 hypothesis.settings.register_profile('no clock', deadline=None)
 hypothesis.settings.load_profile('no clock')
 

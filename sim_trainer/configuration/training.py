@@ -10,6 +10,7 @@ MODELS = ('keypoints', 'tobin2017')
 HEADS = ('centres', 'surface')
 BACKBONES = ('residual', 'csp')
 STRIDES = (4, 8)
+OPTIMIZERS = ('muon', 'adamw')
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ class TrainingConfig:
     steps: int = 9000
     #: samples of a step, over all processes together
     batch_size: int = 16
+    #: muon (for the hidden layers; adamw for the others), or adamw for all. docs/model.md
+    optimizer: str = 'muon'
+    #: of adamw
     learning_rate: float = 0.002
+    #: of muon
+    muon_learning_rate: float = 0.02
     weight_decay: float = 0.02
     #: seconds between checkpoints
     checkpoint_s: float = 120.0
@@ -61,11 +67,6 @@ class TrainingConfig:
     mixed_precision: bool = True
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
     compile: bool = True
-    #: part of the steps, from the first, that are made on smaller pictures: they cost a fraction,
-    #: and what an object looks like is learned from them as well
-    coarse_share: float = 0.0
-    #: their size, part of the usual one
-    coarse_scale: float = 0.5
     #: data-augmentation threads
     workers: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
@@ -85,23 +86,16 @@ class TrainingConfig:
                                      'tobin2017')
         if self.steps < 1 or self.batch_size < 1:
             raise ConfigurationError('training: steps and batch_size start at 1')
-        if not 0 <= self.coarse_share <= 0.9:
-            raise ConfigurationError(f'training.coarse_share: {self.coarse_share:g}; expected '
-                                     '0...0.9: the last steps are made at full size')
-        if not 0.25 <= self.coarse_scale < 1:
-            raise ConfigurationError(f'training.coarse_scale: {self.coarse_scale:g}; expected '
-                                     '0.25 or more and less than 1')
         if min(self.calibration_pictures, self.measured_pictures) < 2 or (
                 self.stress_pictures < 0 or self.stress_pictures == 1):
             raise ConfigurationError('training: calibration_pictures and measured_pictures start '
                                      'at 2, stress_pictures is 0 or at least 2')
         if not 1 <= self.snapshots <= 50:
             raise ConfigurationError(f'training.snapshots: {self.snapshots}; expected 1...50')
-        if not 0 < self.learning_rate < 1:
-            raise ConfigurationError(f'training.learning_rate: {self.learning_rate:g}; expected '
-                                     'a number between 0 and 1')
-
-    @property
-    def first_fine_step(self) -> int:
-        """The first step that is made at full size."""
-        return round(self.steps * self.coarse_share)
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigurationError(f'training.optimizer: {self.optimizer!r}; expected '
+                                     f'{" or ".join(OPTIMIZERS)}')
+        for key in ('learning_rate', 'muon_learning_rate'):
+            if not 0 < getattr(self, key) < 1:
+                raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '
+                                         'number between 0 and 1')

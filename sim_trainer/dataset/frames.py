@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 
-import cv2
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
@@ -41,18 +40,6 @@ class Frame:
     T_base_camera: np.ndarray
     instances: list[InstanceLabel]
     instance_ids: np.ndarray | None = None
-
-
-def resized_frame(frame: Frame, scale: float) -> Frame:
-    """The frame as a camera of fewer pixels would have taken it; ``scale`` is below 1."""
-    height_px, width_px = (round(side * scale) for side in frame.image_rgb.shape[:2])
-    size = (width_px, height_px)
-    ids = frame.instance_ids
-    return dataclasses.replace(
-        frame, image_rgb=cv2.resize(frame.image_rgb, size, interpolation=cv2.INTER_AREA),
-        camera=frame.camera.resized(*size),
-        instance_ids=None if ids is None else cv2.resize(ids, size,
-                                                         interpolation=cv2.INTER_NEAREST))
 
 
 def frame_shape(config: SceneConfig) -> tuple[int, int, int]:

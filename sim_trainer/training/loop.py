@@ -32,11 +32,11 @@ from sim_trainer.errors import TrainingError
 from sim_trainer.training.checkpoint import save_checkpoint, save_snapshot
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
+from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.tasks import Task
 
 logger = logging.getLogger(__name__)
 
-WARMUP_STEPS = 300
 EMA_DECAY = 0.998
 GRADIENT_CLIP = 5.0
 PREFETCHED_BATCHES = 3
@@ -77,8 +77,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     network = task.network.to(group.device, memory_format=torch.channels_last).train()
     group.share(network.state_dict().values())
     averaged = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay),
-                                  lr=settings.learning_rate)
+    optimizer = Optimizer(network, settings)
     step, elapsed_s, started_at = 0, 0.0, time.monotonic()
     if state is not None:
         network.load_state_dict(state['network'])
@@ -96,30 +95,27 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
 
     forward = _compiled(network) if settings.compile else network
     saved_at = time.monotonic()
-    snapshots = {at for at in snapshot_steps(settings.steps, settings.snapshots)
-                 if at > settings.first_fine_step}
+    snapshots = snapshot_steps(settings.steps, settings.snapshots)
     with _stop_requests() as stop, tqdm(
             total=settings.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log:
         for batch in prefetched_batches(task, settings.batch_size // group.size, step,
                                         settings.steps, settings.workers):
-            task.begin(step, (network, averaged))
-            for parameters in optimizer.param_groups:
-                parameters['lr'] = learning_rate(settings.learning_rate, step, settings.steps)
+            optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
                                 enabled=settings.mixed_precision):
                 outputs = forward(task.image(batch).to(group.device))
             loss, values = task.loss(outputs, batch)
-            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             # All processes must decide alike, so what they decide by is averaged, too.
             mean_loss, stopping = group.average(network, [loss.item(), float(stop.is_set())])
             if not math.isfinite(mean_loss):
                 raise TrainingError(
                     f'the loss is {mean_loss} at step {step}; lower training.learning_rate '
-                    f'({settings.learning_rate:g}) or set training.mixed_precision=false; the '
-                    'last checkpoint is kept')
+                    f'({settings.learning_rate:g}) and training.muon_learning_rate '
+                    f'({settings.muon_learning_rate:g}), or set training.mixed_precision=false; '
+                    'the last checkpoint is kept')
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_CLIP)
             optimizer.step()
             step += 1
@@ -146,15 +142,6 @@ def snapshot_steps(steps: int, count: int) -> set[int]:
     return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
 
 
-def learning_rate(peak: float, step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak."""
-    warmup = min(WARMUP_STEPS, max(1, steps // 10))
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
 def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int, workers: int
                        ) -> Iterator[Any]:
     """Batches ``first_step`` ... ``steps - 1``, made ahead by threads (OpenCV frees the GIL)."""
@@ -173,14 +160,6 @@ def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int,
             # Those of this batch are made; the pictures that only they needed may be replaced.
             task.stream.release((step + 1) * batch_size)
             yield task.collate(samples)
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """No decay on biases and normalization: shrinking them only slows the fit."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    return [{'params': decayed, 'weight_decay': weight_decay},
-            {'params': plain, 'weight_decay': 0.0}]
 
 
 def _compiled(network: nn.Module) -> nn.Module:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.dataset.frames import resized_frame
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
 from sim_trainer.training.heads.centres import CentreTargets
@@ -28,9 +27,6 @@ class Task(Protocol):
     network: nn.Module
     #: the frames that samples are made from
     stream: FrameStream
-
-    def begin(self, step: int, networks: tuple[nn.Module, ...]) -> None:
-        """Called before each step; what has to change in the networks at this one, changes."""
 
     def sample(self, number: int) -> Any:
         """Training sample ``number``."""
@@ -59,21 +55,10 @@ class KeypointTask:
         self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor, targets,
                                   config.randomization.viewpoint.roll_deg)
         self.network = build_network(network, len(catalogue), KEYPOINT_COUNT)
-        training = config.training
-        self._fine_step, self._scale = training.first_fine_step, training.coarse_scale
-        self._fine_sample = self._fine_step * training.batch_size
-
-    def begin(self, step: int, networks: tuple[nn.Module, ...]) -> None:
-        """See ``Task.begin``: offsets are in pixels, of which there are more from here on."""
-        if step == self._fine_step and step > 0:
-            for network in networks:
-                network.rescale_pixels(1 / self._scale)
 
     def sample(self, number: int):
         """See ``Task.sample``."""
-        frame = self.stream.frame(number)
-        return self._maker(number, frame if number >= self._fine_sample
-                           else resized_frame(frame, self._scale))
+        return self._maker(number, self.stream.frame(number))
 
     def collate(self, samples):
         """See ``Task.collate``."""

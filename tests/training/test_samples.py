@@ -9,7 +9,7 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, make_transform
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.configuration.sensor import SensorConfig
-from sim_trainer.dataset.frames import Frame, resized_frame
+from sim_trainer.dataset.frames import Frame
 from sim_trainer.dataset.labels import InstanceLabel
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.errors import DatasetError
@@ -180,16 +180,3 @@ def test_pictures_without_masks_are_refused(catalogue):
     with pytest.raises(DatasetError, match='has no mask_visib; the surface head needs masks: add '
                        'them, or set training.network.head=centres'):
         maker(0, _painted_frame(catalogue, ids=False))
-
-
-def test_a_smaller_frame_shows_the_same_at_the_same_places(catalogue):
-    frame = _painted_frame(catalogue)
-    small = resized_frame(frame, 0.5)
-    assert small.image_rgb.shape == (112, 144, 3) and small.instance_ids.shape == (112, 144)
-    for number, (full, half) in enumerate(zip(frame.instances, small.instances), 1):
-        assert half is full
-        v, u = (np.nonzero(small.instance_ids == number)[i].mean() for i in range(2))
-        centre = small.camera.project(half.T_camera_object[:3, 3][None])[0]
-        assert np.abs(centre - [u, v]).max() < 0.8
-        assert small.image_rgb[int(v), int(u)].tolist() == frame.image_rgb[
-            int(2 * v), int(2 * u)].tolist()

@@ -46,13 +46,10 @@ class KeypointNetwork(nn.Module):
                 self.surface.bias[:] = -math.log(1 / _PRIOR - 1)
             self.out.bias[object_count + 2 * keypoint_count:] = math.log(8.0)
 
-    @torch.no_grad()
-    def rescale_pixels(self, factor: float) -> None:
-        """Answer for pictures with ``factor`` times the pixels a side as for those until now."""
-        first, last = self.object_count, self.object_count + 2 * self.keypoint_count
-        self.out.weight[first:last] *= factor
-        self.out.bias[first:last] *= factor
-        self.out.bias[last:] += math.log(factor)
+    @property
+    def answers(self) -> list[nn.Module]:
+        """The layers that give the answers."""
+        return [layer for layer in (self.out, self.surface) if layer is not None]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Log-odds (N, C, h, w), offsets (N, 2K, h, w) and log scales (N, K, h, w).

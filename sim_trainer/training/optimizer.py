@@ -1,0 +1,78 @@
+"""The optimizers of a network and how their learning rates run over a training."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from sim_trainer.configuration.training import TrainingConfig
+from sim_trainer.training.muon import Muon
+
+WARMUP_STEPS = 300
+
+
+class Optimizer:
+    """What takes the steps: AdamW alone, or Muon for the hidden layers and AdamW for the rest.
+
+    Normalization, biases and the layers that read the answers off are no matrices between
+    hidden features; Muon is not made for them.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainingConfig) -> None:
+        """Prepare.
+
+        Args:
+            network: what is trained. Its attribute ``answers``, if any, lists the modules that
+                give the answers.
+            settings: the training's.
+        """
+        self._steps = settings.steps
+        hidden: list[nn.Parameter] = []
+        if settings.optimizer == 'muon':
+            answers = {id(p) for module in getattr(network, 'answers', ())
+                       for p in module.parameters()}
+            hidden = [p for p in network.parameters() if p.ndim > 1 and id(p) not in answers]
+        taken = {id(p) for p in hidden}
+        rest = [p for p in network.parameters() if id(p) not in taken]
+        # No decay on biases and normalization: shrinking them only slows the fit.
+        self._parts: list[torch.optim.Optimizer] = [torch.optim.AdamW([
+            {'params': [p for p in rest if p.ndim > 1], 'weight_decay': settings.weight_decay},
+            {'params': [p for p in rest if p.ndim <= 1], 'weight_decay': 0.0}],
+            lr=settings.learning_rate)]
+        if hidden:
+            self._parts.append(Muon(hidden, settings.muon_learning_rate,
+                                    weight_decay=settings.weight_decay))
+        self._peaks = [[group['lr'] for group in part.param_groups] for part in self._parts]
+
+    def begin(self, step: int) -> None:
+        """Forget the gradients and set the learning rates of a step."""
+        for part, peaks in zip(self._parts, self._peaks):
+            part.zero_grad(set_to_none=True)
+            for group, peak in zip(part.param_groups, peaks):
+                group['lr'] = learning_rate(peak, step, self._steps)
+
+    def step(self) -> None:
+        """Change the weights."""
+        for part in self._parts:
+            part.step()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """What a checkpoint keeps."""
+        return [part.state_dict() for part in self._parts]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Go on from a checkpoint."""
+        for part, state in zip(self._parts, states, strict=True):
+            part.load_state_dict(state)
+
+
+def learning_rate(peak: float, step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine down to 1 % of the peak."""
+    warmup = min(WARMUP_STEPS, max(1, steps // 10))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
