@@ -23,7 +23,7 @@ MARGIN_PX = 32
 #: Sides of the window are multiples of this, as the network wants them.
 _MULTIPLE_PX = 32
 #: Turn and zoom of the window: a camera that is rolled or has another lens.
-TURN_DEG, ZOOM = 8.0, 0.14
+TURN_DEG, ZOOM = 5.0, 0.08
 OCCLUDER_PROBABILITY = 0.15
 #: Samples in which nothing is to be found (``nothing``).
 NOTHING_PROBABILITY = 0.03
