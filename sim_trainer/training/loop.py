@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import math
-import shutil
 import signal
 import threading
 import time
@@ -30,6 +29,7 @@ from tqdm import tqdm
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
 from sim_trainer.training.checkpoint import save_checkpoint, save_snapshot
+from sim_trainer.training.compiling import compiled
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
@@ -93,7 +93,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                 'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
 
-    forward = _compiled(network) if settings.compile else network
+    forward = compiled(network, settings)
     saved_at = time.monotonic()
     snapshots = snapshot_steps(settings.steps, settings.snapshots)
     with _stop_requests() as stop, tqdm(
@@ -160,15 +160,6 @@ def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int,
             # Those of this batch are made; the pictures that only they needed may be replaced.
             task.stream.release((step + 1) * batch_size)
             yield task.collate(samples)
-
-
-def _compiled(network: nn.Module) -> nn.Module:
-    """The network through torch.compile (2x faster on a CPU) where a C++ compiler is there."""
-    if not torch.cuda.is_available() and shutil.which('g++') is None:
-        logger.warning('no g++: training runs about half as fast; install g++ to compile the '
-                       'network')
-        return network
-    return torch.compile(network, dynamic=False)    # two sizes at most, each compiled for itself
 
 
 @torch.no_grad()

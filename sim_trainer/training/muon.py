@@ -58,16 +58,25 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The nearest matrix (R, C) float32 whose singular values are all about 1."""
+    """The nearest matrix (R, C) float32 whose singular values are all about 1.
+
+    The iteration X <- (a + b XX' + c (XX')^2) X is carried out on the small matrix XX' alone, all
+    of whose polynomials commute; X itself, with many columns, is multiplied once, at the end.
+    """
     a, b, c = _COEFFICIENTS
     X = matrix.float()
     X = X / (X.norm() + 1e-7)
     tall = X.shape[0] > X.shape[1]
     if tall:
         X = X.T
-    for _ in range(_ITERATIONS):
-        A = X @ X.T
-        X = a * X + (b * A + c * A @ A) @ X
+    one = torch.eye(len(X), device=X.device)
+    A, product = X @ X.T, one
+    for iteration in range(_ITERATIONS):
+        factor = a * one + b * A + c * A @ A
+        product = factor @ product if iteration else factor
+        if iteration < _ITERATIONS - 1:
+            A = factor @ A @ factor
+    X = product @ X
     return X.T if tall else X
 
 

@@ -10,6 +10,7 @@ from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
+from sim_trainer.training.compiling import compiled
 from sim_trainer.training.heads.centres import CentreTargets
 from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
@@ -55,6 +56,7 @@ class KeypointTask:
         self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor, targets,
                                   config.randomization.viewpoint.roll_deg)
         self.network = build_network(network, len(catalogue), KEYPOINT_COUNT)
+        self._heat_loss = compiled(heat_loss, config.training)
 
     def sample(self, number: int):
         """See ``Task.sample``."""
@@ -72,11 +74,11 @@ class KeypointTask:
         """See ``Task.loss``."""
         logits, offsets, log_scales, *surface = (output.float() for output in outputs)
         batch = batch.to(logits.device)
-        loss = heat_loss(logits, batch.heat, batch.ignore, batch.weight)
+        loss = self._heat_loss(logits, batch.heat, batch.ignore, batch.weight)
         values = {'heat': loss.item()}
         if surface:
-            taught = heat_loss(surface[0], batch.surface, batch.surface_ignore,
-                               batch.weight.new_ones(()))
+            taught = self._heat_loss(surface[0], batch.surface, batch.surface_ignore,
+                                     batch.weight.new_ones(()))
             loss = loss + SURFACE_WEIGHT * taught
             values['surface'] = taught.item()
         if len(batch.cells) == 0:
