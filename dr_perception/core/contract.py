@@ -25,8 +25,8 @@ MAX_JSON_BYTES = 16 << 20
 INPUT_NAME = 'image'
 OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
 #: How many of the features of ``scoring.score_features`` a model may weigh: models of format
-#: version 1 know the first four.
-SCORE_WEIGHT_COUNTS = (4, 7)
+#: version 1 know the first four, the first of version 2 the first seven.
+SCORE_WEIGHT_COUNTS = (4, 7, 8)
 #: What the maps of kinds show: heat at the centres, or the visible surface.
 HEADS = ('centres', 'surface')
 #: Pictures are padded by less than this; bounds memory before it is taken.

@@ -136,7 +136,7 @@ class PosePipeline:
         fit = self._solve(candidates, prepared.camera, T_base_camera)
         features = score_features(candidates, fit.misfit,
                                   self._whole_areas_px(candidates, fit, prepared.camera),
-                                  fit.size_error)
+                                  fit.size_error, fit.size_deviations)
         done_at = time.perf_counter()
         self._timing_ms = {
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,

@@ -46,6 +46,8 @@ class PoseFit:
         on_plane: (M,) bool, the support plane took part.
         size_error: (M,) by which part of its size the keypoints want the object to be larger or
             smaller; NaN off the plane, where a larger object farther off looks the same.
+        size_deviations: (M,) the same in standard deviations that the keypoints' predicted ones
+            give it.
     """
 
     T_camera_object: np.ndarray
@@ -53,6 +55,7 @@ class PoseFit:
     misfit: np.ndarray
     on_plane: np.ndarray
     size_error: np.ndarray
+    size_deviations: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     M = len(points_m)
     if M == 0:
         return PoseFit(np.zeros((0, 4, 4)), np.zeros((0, 6, 6)), np.zeros(0), np.zeros(0, bool),
-                       np.zeros(0))
+                       np.zeros(0), np.zeros(0))
     if plane is None:
         owner, T = camera_starts(points_m, measured)
         return _best(_free_problem(points_m, measured, sigma, owner), T, owner, M)[0]
@@ -113,7 +116,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
                             len(doubted))
     better = cost[doubted] - free_cost > PLANE_COST_GAIN
     leave, source = doubted[better], np.flatnonzero(better)
-    for name in ('T_camera_object', 'covariance', 'misfit', 'size_error'):
+    for name in ('T_camera_object', 'covariance', 'misfit', 'size_error', 'size_deviations'):
         getattr(standing, name)[leave] = getattr(free, name)[source]
     standing.on_plane[leave] = False
     return standing
@@ -172,14 +175,17 @@ def _best(problem: _Problem, T: np.ndarray, owner: np.ndarray, count: int
     # A rotation that no residual sees (a keypoint set on one axis) must not break the inverse.
     covariance = np.linalg.inv(hessian[chosen] + np.diag([1e-3] * 3 + [1e-3] * 3))
     on_plane = problem.weights[chosen, 0] > 0
+    size_error, size_deviations = np.where(
+        on_plane, _size_errors(problem.take(chosen), T[chosen]), np.nan)
     return PoseFit(T[chosen], (covariance + covariance.transpose(0, 2, 1)) / 2,
-                   (r[chosen, :K2] ** 2).mean(1), on_plane,
-                   np.where(on_plane, _size_errors(problem.take(chosen), T[chosen]), np.nan)
+                   (r[chosen, :K2] ** 2).mean(1), on_plane, size_error, size_deviations
                    ), cost[chosen]
 
 
 def _size_errors(problem: _Problem, T: np.ndarray) -> np.ndarray:
-    """(B,) how far from 1 the object's scale is, fitted together with the pose: one step.
+    """(2, B) how far from 1 the object's scale is, and that in standard deviations.
+
+    Fitted together with the pose: one step.
 
     Two bodies of one shape and two sizes have the same keypoints in a picture, except where a
     plane says how far off they stand.
@@ -194,7 +200,9 @@ def _size_errors(problem: _Problem, T: np.ndarray) -> np.ndarray:
                      ).reshape(count, K2, 1)
     gradient, hessian = _normal_equations(r, np.concatenate([J, scale], 2))
     hessian = hessian + np.diag([1e-3] * 6 + [SIZE_SIGMA ** -2])
-    return np.abs(np.linalg.solve(hessian, gradient[..., None])[:, 6, 0])
+    inverse = np.linalg.inv(hessian)
+    error = np.abs((inverse[:, 6] * gradient).sum(1))
+    return np.stack([error, error / np.sqrt(inverse[:, 6, 6])])
 
 
 def _minimize(problem: _Problem, T: np.ndarray, owner: np.ndarray

@@ -7,33 +7,38 @@ import numpy as np
 from dr_perception.core.candidates import Candidates, log_odds
 
 #: Names of ``score_features``, in their order. Models of format version 1 have weights for the
-#: first four.
-FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible', 'log_size')
+#: first four; weights may be fewer than features, the last then do not count.
+FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible', 'log_size',
+            'size_chi_squared')
 _MARGIN_LIMIT = 6.0
 #: Bounds of the estimated visible fraction.
 _VISIBLE_RANGE = (0.03, 1.5)
 #: Size error of a usual right detection; stands in where it is not known.
-_USUAL_SIZE_ERROR = 0.04
+_USUAL_SIZE_ERROR, _USUAL_SIZE_DEVIATIONS = 0.04, 1.0
+_MOST_SIZE_DEVIATIONS = 5.0
 
 
 def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np.ndarray,
-                   size_error: np.ndarray) -> np.ndarray:
-    """(M, 7) features of the score.
+                   size_error: np.ndarray, size_deviations: np.ndarray) -> np.ndarray:
+    """(M, 8) features of the score.
 
     Args:
         candidates: M of them.
         misfit: (M,) mean squared normalized residual of the pose fit.
         whole_area_px: (M,) pixels that the object would cover if nothing hid it.
         size_error: (M,) part of its size by which it seems larger or smaller; NaN: not known.
+        size_deviations: (M,) the same in standard deviations; NaN: not known.
     """
     size = np.where(np.isnan(size_error), _USUAL_SIZE_ERROR, size_error)
+    deviations = np.where(np.isnan(size_deviations), _USUAL_SIZE_DEVIATIONS, size_deviations)
     visible = np.clip(candidates.area_px / np.maximum(whole_area_px, 1.0), *_VISIBLE_RANGE)
     return np.stack([
         np.ones(len(candidates)), log_odds(candidates.heat),
         np.log(candidates.scale_px.mean(1)), np.log(misfit + 0.1),
         np.clip(candidates.margin, -_MARGIN_LIMIT, _MARGIN_LIMIT),
         np.where(np.isnan(candidates.area_px), 0.0, np.log(visible)),
-        np.log(size / _USUAL_SIZE_ERROR + 0.5)], 1)
+        np.log(size / _USUAL_SIZE_ERROR + 0.5),
+        np.minimum(deviations, _MOST_SIZE_DEVIATIONS) ** 2], 1)
 
 
 def score(features: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:

@@ -217,7 +217,7 @@ def test_no_candidates_no_detections(contract, camera, T_base_camera, empty_maps
     for base in (None, T_base_camera):
         assert pipeline.estimate(IMAGE, camera, base) == []
         raw = pipeline.detect(IMAGE, camera, base)
-        assert raw.features.shape == (0, 7)
+        assert raw.features.shape == (0, 8)
 
 
 def test_a_centre_in_the_padding_is_no_detection(make_pipeline, T_base_camera, catalogue,

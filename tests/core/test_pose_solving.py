@@ -274,3 +274,29 @@ def test_candidates_do_not_see_each_other(catalogue, resting_pose, plane):
     for i in range(3):
         single = _solve(model, poses[i:i + 1], plane)
         assert np.allclose(single.T_camera_object[0], together.T_camera_object[i], atol=1e-6)
+
+
+@pytest.mark.parametrize('name', ['cube', 'cylinder', 'pyramid'])
+def test_another_size_is_many_deviations_off_and_the_right_one_few(name, catalogue, plane):
+    """The table says how far off it stands, so how large it looks says how large it is."""
+    model = catalogue[name]
+    rng = np.random.default_rng(7)
+    T_camera_base = invert_transform(plane.T_base_camera)
+    height_m = -model.vertices_m[:, 2].min()
+    found = {}
+    for ratio in (1.0, 1.12):
+        poses = np.stack([T_camera_base @ make_transform(
+            rotation_about('z', rng.uniform(-3, 3)),
+            [rng.uniform(0.4, 0.6), rng.uniform(-0.2, 0.2), ratio * height_m])
+            for _ in range(150)])
+        points = np.stack([transform_points(T, ratio * model.keypoints_m) for T in poses])
+        measured = points[..., :2] / points[..., 2:]
+        fit = _solve(model, poses, plane, 1.0,
+                     measured + rng.normal(size=measured.shape) / FOCAL_PX)
+        found[ratio] = fit
+    same = found[1.0].size_deviations
+    assert np.isfinite(same).all()
+    assert 0.7 < np.sqrt(np.mean(same ** 2)) < 1.3
+    other = found[1.12]
+    assert np.median(other.size_deviations[other.on_plane]) > 2.5
+    assert np.isnan(other.size_deviations[~other.on_plane]).all()

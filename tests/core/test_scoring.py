@@ -14,15 +14,17 @@ def _candidates(heat, scale_px, margin, area_px):
 def test_score_features_by_hand():
     features = score_features(
         _candidates([0.5, 1.0], [[1.0, 3.0], [1.0, 1.0]], [1.5, 50.0], [np.nan, 100.0]),
-        np.array([0.9, 0.0]), np.array([np.nan, 400.0]), np.array([np.nan, 0.1]))
+        np.array([0.9, 0.0]), np.array([np.nan, 400.0]), np.array([np.nan, 0.1]),
+        np.array([np.nan, 9.0]))
     assert features.shape == (2, len(FEATURES))
-    assert np.allclose(features, [[1, 0, np.log(2), 0, 1.5, 0, np.log(1.5)],
-                                  [1, np.log(9999), 0, np.log(0.1), 6, np.log(0.25), np.log(3)]])
+    assert np.allclose(features, [
+        [1, 0, np.log(2), 0, 1.5, 0, np.log(1.5), 1],
+        [1, np.log(9999), 0, np.log(0.1), 6, np.log(0.25), np.log(3), 25]])
 
 
 def test_the_visible_fraction_is_bounded_where_the_whole_is_not_known():
     features = score_features(_candidates([0.5, 0.5], [[1.0], [1.0]], [0, 0], [900.0, 1.0]),
-                              np.ones(2), np.array([0.0, 1e9]), np.zeros(2))
+                              np.ones(2), np.array([0.0, 1e9]), np.zeros(2), np.zeros(2))
     assert np.allclose(features[:, 5], np.log([1.5, 0.03]))
 
 

@@ -61,7 +61,7 @@ def _pictures(camera, rng, count, miss_every):
         wrong = i % miss_every == 0
         T = make_transform(np.eye(3), truth[:3, 3] + (0.3 if wrong else error))
         fit = PoseFit(T[None], np.eye(6)[None] * SIGMA_M ** 2 / 4, np.ones(1), np.zeros(1, bool),
-                      np.full(1, np.nan))
+                      np.full(1, np.nan), np.full(1, np.nan))
         candidates = Candidates(np.zeros(1, int), np.full(1, 0.5), np.zeros((1, 9, 2)),
                                 np.ones((1, 9)), np.zeros(1), np.full(1, np.nan))
         features = np.array([[1.0, rng.normal() - 2 * wrong, 0.0, 0.0]])
