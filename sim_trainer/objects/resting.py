@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
+from dr_perception.core.objects import ObjectModel
+
 #: Facets of a primitive are exact; this (deg) only joins the triangles of one flat face.
 EXACT_DEG = 0.08
 #: Facets of a scanned or finely tessellated mesh within this angle (deg) are one face.
@@ -20,6 +22,8 @@ _MAX_HULL_VERTICES, _GRID = 1000, 100
 #: Balancing on an edge is not resting: this part of the face's size is its margin, and so is what
 #: tips over when it is tilted by half the angle within which facets are one face.
 _MARGIN = 0.02
+#: Cosine of directions that are one.
+_SAME_FACE = 0.9999
 
 
 def resting_faces(vertices_m: np.ndarray, merge_deg: float = EXACT_DEG,
@@ -66,6 +70,29 @@ def resting_faces(vertices_m: np.ndarray, merge_deg: float = EXACT_DEG,
     # Heights of the given vertices: the coarser hull must not let the body sink into the table.
     downs = np.array([normal for _, normal in found]).reshape(-1, 3)
     return downs, (downs @ np.asarray(vertices_m, float).T).max(1) if len(downs) else np.empty(0)
+
+
+def tumbled_faces(model: ObjectModel) -> list[np.ndarray]:
+    """Down directions (N, 3) of the faces other than the upright one, a list entry for each look.
+
+    Faces that a symmetry maps onto each other look alike: a box has six, and three looks. Without
+    this, a long prism would hardly ever stand on its end among its four sides.
+    """
+    downs = model.resting_downs
+    symmetries = model.symmetry.transforms[:, :3, :3]
+    upright = (symmetries @ [0.0, 0.0, -1.0] @ downs.T).max(0) > _SAME_FACE
+    if model.symmetry.continuous_about_z:
+        upright |= np.abs(downs[:, 2] + 1) < 1 - _SAME_FACE
+    free = ~upright
+    looks = []
+    while free.any():
+        first = downs[np.flatnonzero(free)[0]]
+        alike = (symmetries @ first @ downs.T).max(0) > _SAME_FACE
+        if model.symmetry.continuous_about_z:       # the sampled turns need not hit a side
+            alike |= np.abs(downs[:, 2] - first[2]) < 1 - _SAME_FACE
+        looks.append(downs[free & alike])
+        free &= ~alike
+    return looks
 
 
 def round_resting_faces(vertices_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

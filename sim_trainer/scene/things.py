@@ -11,6 +11,7 @@ from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
 from dr_perception.core.transforms import rotation_about
 from sim_trainer.configuration.randomization import PlacementConfig
+from sim_trainer.objects.resting import tumbled_faces
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.materials import plain_material
@@ -44,6 +45,7 @@ class TableSetter:
         self._vertices = {**{name: mesh[0] for name, mesh in distractors.meshes.items()},
                           **{model.name: model.vertices_m for model in catalogue}}
         self._hulls: dict[str, np.ndarray] = {}
+        self._tumbled = {model.name: tumbled_faces(model) for model in catalogue}
 
     def objects(self, rng: np.random.Generator, table: Table) -> list[_Thing]:
         """Objects on their faces; those that found room."""
@@ -131,9 +133,10 @@ class TableSetter:
 
     def _rotation(self, rng: np.random.Generator, model: ObjectModel) -> np.ndarray:
         yaw = rotation_about('z', rng.uniform(-np.pi, np.pi))
-        if self._config.tumbled.happens(rng):
-            down = model.resting_downs[int(rng.integers(len(model.resting_downs)))]
-            return yaw @ rotation_to_down(down)
+        looks = self._tumbled[model.name]
+        if self._config.tumbled.happens(rng) and looks:
+            downs = looks[int(rng.integers(len(looks)))]
+            return yaw @ rotation_to_down(downs[int(rng.integers(len(downs)))])
         return yaw
 
 

@@ -9,6 +9,7 @@ import pytest
 from sim_trainer.configuration.schema import load_config, ObjectConfig
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue, KEYPOINT_COUNT
+from sim_trainer.objects.resting import tumbled_faces
 
 LENGTH = st.floats(0.005, 0.5)
 
@@ -153,3 +154,18 @@ def test_every_object_can_rest(shape, size, height, sides):
     assert len(model.resting_downs) >= 1
     lowest = (model.vertices_m @ model.resting_downs.T).max(0)
     assert lowest == pytest.approx(model.resting_heights_m, abs=2e-6)
+
+
+@pytest.mark.parametrize('name, looks', [
+    ('cone', 1), ('cube', 0), ('cylinder', 1), ('hexagonal_prism', 1), ('pyramid', 1),
+    ('rectangular_prism', 1), ('tetrahedron', 0), ('triangular_prism', 1)])
+def test_tumbled_faces_that_look_alike_are_one(catalogue, name, looks):
+    # A rectangular prism rests on six faces: four look as upright, two stand it on its end.
+    model = catalogue[name]
+    found = tumbled_faces(model)
+    assert len(found) == looks
+    for downs in found:
+        rested = np.concatenate([model.resting_downs, downs])
+        assert len(np.unique(rested.round(6), axis=0)) == len(model.resting_downs)
+        heights = [-(model.vertices_m @ -down).min() for down in downs]
+        assert np.ptp(heights) < 1e-3

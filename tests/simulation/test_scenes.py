@@ -235,3 +235,17 @@ def test_windows_are_windows_of_the_camera(generator):
         assert left == pytest.approx(round(left)) and 0 <= left <= 640 - 192
         assert top == pytest.approx(round(top)) and 0 <= top <= 480 - 160
         assert window.camera.fx_px == whole.camera.fx_px
+
+
+def test_tumbled_prisms_stand_on_their_end(reference_path):
+    """Not one in three: the four lying faces look like the upright one."""
+    generator = SceneGenerator(load_config(reference_path, [
+        'randomization.objects.tumbled=1', 'randomization.objects.dropped=0',
+        'randomization.objects.count=[8, 8]']))
+    try:
+        bodies = [body for index in range(12) for body in generator.scene(index).bodies
+                  if body.mesh == 'rectangular_prism' and body.kind == 'object']
+    finally:
+        generator.close()
+    assert len(bodies) > 6
+    assert all(abs(body.T_base_body[2, 0]) > 0.99 for body in bodies)

@@ -10,11 +10,11 @@ from sim_trainer.training.networks.blocks import Residual, conv, double, scaled
 class ResidualBackbone(nn.Module):
     """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
 
-    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 64, 96, 128),
+    def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 48, 80, 112),
                  width: float = 1.0) -> None:
         super().__init__()
         w4, w8, w16, w32 = scaled(widths, width)
-        w2, head = scaled((16, 56), width)
+        w2, head = scaled((16, 48), width)
         self.stride, self.channels = stride, head if stride == 4 else w8
         self.stem = nn.Sequential(conv(3, w2, 2), conv(w2, w4, 2), conv(w4, w4))
         self.down8 = nn.Sequential(conv(w4, w8, 2), Residual(w8), Residual(w8))
