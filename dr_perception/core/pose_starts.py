@@ -74,7 +74,7 @@ def _mirrored(T: np.ndarray) -> np.ndarray:
     return mirrored
 
 
-def plane_starts(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
+def plane_starts(measured: np.ndarray, sigma: np.ndarray,
                  resting: list[RestingPoses], plane: SupportPlane
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Starts on the plane: every resting face and yaw is tried, the best few are kept."""
@@ -82,15 +82,14 @@ def plane_starts(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     R_camera_base = T_camera_base[:3, :3]
     eye = plane.T_base_camera[:3, 3]
     owner, poses, rests = [], [], []
-    for m in range(len(points_m)):
+    for m in range(len(measured)):
         rest = resting[m]
         ray = plane.T_base_camera[:3, :3] @ np.append(measured[m, 0], 1.0)
         down = min(ray[2], -1e-3)       # a ray at or above the horizon meets no table
         reach = (rest.start_heights_m + plane.height_m - eye[2]) / down
         t_base = eye + reach[:, None] * ray
         t = t_base @ R_camera_base.T + T_camera_base[:3, 3]
-        R = R_camera_base @ rest.start_rotations
-        p = points_m[m] @ R.transpose(0, 2, 1) + t[:, None]
+        p = rest.start_points_m @ R_camera_base.T + t[:, None]
         uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
         misfit = np.abs((uv - measured[m]) / sigma[m][:, None]).sum((1, 2))
         # The best yaw of each face first, then the best faces.
@@ -100,6 +99,6 @@ def plane_starts(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
         owner += [m] * len(kept)
         rests += list(rest.start_rest[kept])
         T = np.tile(np.eye(4), (len(kept), 1, 1))
-        T[:, :3, :3], T[:, :3, 3] = R[kept], t[kept]
+        T[:, :3, :3], T[:, :3, 3] = R_camera_base @ rest.start_rotations[kept], t[kept]
         poses.append(T)
     return np.array(owner), np.concatenate(poses), np.array(rests)

@@ -24,6 +24,7 @@ class RestingPoses:
         heights_m: (R,) of the origin above the plane.
         round_side: (R,) the object is round about z and lies on its side: any side will do.
         start_rotations: (S, 3, 3) ``R_base_object`` to try.
+        start_points_m: (S, K, 3) the keypoints so turned.
         start_rest: (S,) resting face of each.
         start_group: (S,) faces that one hypothesis stands for (all sides of a round object).
         start_heights_m: (S,).
@@ -33,6 +34,7 @@ class RestingPoses:
     heights_m: np.ndarray
     round_side: np.ndarray
     start_rotations: np.ndarray
+    start_points_m: np.ndarray
     start_rest: np.ndarray
     start_group: np.ndarray
     start_heights_m: np.ndarray
@@ -58,7 +60,9 @@ class RestingPoses:
         index = np.flatnonzero(kept)
         rotations = np.stack([yaw @ rotation_to_down(downs[i]) for i in index for yaw in yaws])
         rest = np.repeat(index, YAW_STEPS)
-        return cls(downs, heights, round_side, rotations, rest, groups[rest], heights[rest])
+        points = model.keypoints_m @ rotations.transpose(0, 2, 1)
+        return cls(downs, heights, round_side, rotations, points, rest, groups[rest],
+                   heights[rest])
 
 
 def rotation_to_down(down: np.ndarray) -> np.ndarray:

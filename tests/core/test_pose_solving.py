@@ -51,7 +51,8 @@ def _random_problem(rng, count=6):
     up = rng.normal(size=(count, 3))
     problem = pose_solving._Problem(
         rng.uniform(-0.04, 0.04, (count, K, 3)), rng.uniform(-0.3, 0.3, (count, K, 2)),
-        rng.uniform(0.5, 3, (count, K)) / FOCAL_PX, normal / np.linalg.norm(normal),
+        rng.uniform(0.5, 3, (count, K)) / FOCAL_PX,
+        pose_solving._plane_basis(normal / np.linalg.norm(normal)),
         rng.uniform(-1, 0, count), up / np.linalg.norm(up, axis=1, keepdims=True),
         np.arange(count) % 2 == 0, np.tile([1000.0, 100.0, 100.0], (count, 1)))
     return problem, T
@@ -81,8 +82,8 @@ def test_residuals_by_hand():
     # and its up direction is turned from the normal by 0.1 rad.
     problem = pose_solving._Problem(
         np.zeros((1, 1, 3)), np.array([[[0.1, 0.0]]]), np.full((1, 1), 0.01),
-        np.array([0.0, -1.0, 0.0]), np.array([-0.03]), np.array([[0.0, 0.0, 1.0]]),
-        np.array([False]), np.array([[100.0, 10.0, 10.0]]))
+        pose_solving._plane_basis(np.array([0.0, -1.0, 0.0])), np.array([-0.03]),
+        np.array([[0.0, 0.0, 1.0]]), np.array([False]), np.array([[100.0, 10.0, 10.0]]))
     T = make_transform(rotation_about('x', np.pi / 2 + 0.1), [0.2, 0.0, 1.0])
     r, _ = residuals_and_jacobian(problem, T[None])
     assert np.allclose(r[0, :3], [10.0, 0.0, 3.0])
