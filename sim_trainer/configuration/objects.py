@@ -43,6 +43,10 @@ class ObjectConfig:
     edge_m: float | None = None
     size_m: tuple[float, float, float] | None = None
     sides: int | None = None
+    #: colour of the object, sRGB 0...1; left out: any, which finds it in every colour
+    color: tuple[float, float, float] | None = None
+    #: standard deviation of the colour: 0.05 well known, 0.2 roughly known
+    color_spread: float = 0.1
     #: mesh: path of an .obj, .stl, .ply or .glb file
     file: str | None = None
     #: mesh: unit of the file's numbers: m (default), mm, cm or in
@@ -87,6 +91,12 @@ class ObjectConfig:
                         '50 mm is 0.050)')
         if self.sides is not None and not 3 <= self.sides <= 64:
             raise ConfigurationError(f'{label}: sides = {self.sides}; expected 3...64')
+        if self.color is not None and not all(0 <= value <= 1 for value in self.color):
+            raise ConfigurationError(f'{label}: color = {list(self.color)}; expected red, green, '
+                                     'blue of 0...1 (255 is 1)')
+        if not 0 <= self.color_spread <= 1:
+            raise ConfigurationError(f'{label}: color_spread = {self.color_spread:g}; expected '
+                                     '0...1')
         if self.shape == 'mesh':
             self._check_mesh(label)
 

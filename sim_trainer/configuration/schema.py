@@ -6,6 +6,7 @@ Lengths are metres, angles degrees where the name says ``_deg``. A range is ``[l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
-from dr_perception.core.transforms import look_at
+from dr_perception.core.transforms import look_at, rotation_about
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
 from sim_trainer.configuration.objects import ObjectConfig
@@ -34,6 +35,8 @@ class CameraConfig:
     cy_px: float
     position_m: tuple[float, float, float]
     look_at_m: tuple[float, float, float]
+    #: turn of the picture about the view direction; 0: the picture's x axis is horizontal
+    roll_deg: float = 0.0
     #: none, plumb_bob, rational_polynomial or equidistant, as in sensor_msgs/CameraInfo
     distortion_model: str = 'none'
     #: its coefficients (CameraInfo: d)
@@ -66,7 +69,14 @@ class CameraConfig:
     @property
     def T_base_camera(self) -> np.ndarray:
         """The nominal pose (4x4)."""
-        return look_at(self.position_m, self.look_at_m)
+        return self.pose_at(self.position_m)
+
+    def pose_at(self, position_m: Sequence[float]) -> np.ndarray:
+        """The pose (4x4) from another position, looking at the same point, rolled alike."""
+        T_base_camera = look_at(position_m, self.look_at_m)
+        T_base_camera[:3, :3] = T_base_camera[:3, :3] @ rotation_about(
+            'z', np.radians(self.roll_deg))
+        return T_base_camera
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class SceneGenerator:
         self._setter = TableSetter(randomization.objects, self.catalogue, distractors,
                                    self._world)
         self._painter = Painter(randomization.textures, config.seed, self.textures.user_count)
+        self._colors = {entry.name: (entry.color, entry.color_spread) for entry in config.objects}
         self._shapes: dict[str, tuple[np.ndarray, np.ndarray]] = {
             'unit_box': primitives.convex_mesh(primitives.box_points((1, 1, 1))),
             'unit_cylinder': primitives.convex_mesh(primitives.prism_points(0.5, 1, 32)),
@@ -120,7 +121,8 @@ class SceneGenerator:
                                    self.workspace_m, config.frames)
         lights, mood = random_lighting(rng('lighting'), randomization.lighting)
         bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
-                                     self.workspace_m)
+                                     self.workspace_m,
+                                     self._table(config.camera.T_base_camera).toward_camera)
         bodies += self._things(rng('objects'), rng('distractors'), T_base_camera)
         bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera)
         background = draw_background(rng('background'), randomization.background,
@@ -162,7 +164,8 @@ class SceneGenerator:
                 # Two materials in turn: joints and shells.
                 material, links = arm[links % 2], links + 1
             else:
-                material = self._painter.paint(rng, body.kind)
+                known = self._colors.get(body.object_name, (None, 0.0))
+                material = self._painter.paint(rng, body.kind, *known)
             own = self.textures.mesh_pictures.get(body.object_name)
             if own is not None:
                 material = pictured(material, own, rng)

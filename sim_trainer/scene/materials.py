@@ -40,8 +40,20 @@ class Painter:
         """
         self._config, self._seed, self._picture_count = config, seed, picture_count
 
-    def paint(self, rng: np.random.Generator, kind: str) -> Material:
-        """A material for a body of a kind (``record.KINDS``)."""
+    def paint(self, rng: np.random.Generator, kind: str,
+              color: tuple[float, float, float] | None = None, spread: float = 0.0) -> Material:
+        """A material for a body.
+
+        Args:
+            rng: decides.
+            kind: of ``record.KINDS``.
+            color: what is known of its colour, sRGB 0...1.
+            spread: standard deviation of that.
+        """
+        material = self._any(rng, kind)
+        return material if color is None else _recolored(rng, material, color, spread)
+
+    def _any(self, rng: np.random.Generator, kind: str) -> Material:
         if not self._config.enabled:
             return plain_material(kind)
         if self._config.count:
@@ -73,6 +85,16 @@ class Painter:
         if self._picture_count and config.pictured.happens(rng):
             return pictured(material, int(rng.integers(self._picture_count)), rng)
         return material
+
+
+def _recolored(rng: np.random.Generator, material: Material, color: tuple[float, float, float],
+               spread: float) -> Material:
+    """The material in a known colour: its patterns in tones of that colour, no picture, no metal.
+    """
+    own = np.array(color) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3)
+    other = own if material.color_b == material.color_a else own + rng.normal(0, 0.1)
+    first, second = (tuple(float(c) for c in np.clip(tone, 0, 1)) for tone in (own, other))
+    return replace(material, color_a=first, color_b=second, metalness=0.0, picture=-1)
 
 
 def pictured(material: Material, picture: int, rng: np.random.Generator) -> Material:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dr_perception.core.transforms import make_transform, rotation_about
@@ -14,23 +16,51 @@ _MARK_STEP_M = 0.00025
 
 
 def random_surroundings(rng: np.random.Generator, config: SurroundingsConfig,
-                        workspace_m: tuple[float, float, float, float]) -> list[Body]:
-    """Table (its top at z = 0), floor, walls and a few boxes in the room; not painted yet."""
+                        workspace_m: tuple[float, float, float, float],
+                        toward_camera: np.ndarray) -> list[Body]:
+    """Table (its top at z = 0), floor, walls and a few boxes in the room; not painted yet.
+
+    The room lies where the camera looks: behind the workspace, left and right of it.
+
+    Args:
+        rng: decides everything.
+        config: the law.
+        workspace_m: x from, to, y from, to, in the base frame.
+        toward_camera: (2,) horizontal direction from the workspace to the camera.
+    """
+    # The room is built for a camera on the side of +x and turned as a whole.
+    angle = np.arctan2(toward_camera[1], toward_camera[0])
+    quarters = int(np.round(angle / (np.pi / 2))) % 4
+    workspace = workspace_m
+    for _ in range(quarters):
+        x0, x1, y0, y1 = workspace
+        workspace = (y0, y1, -x1, -x0)
+    bodies = _room(rng, config, workspace)
+    if quarters:
+        T = make_transform(rotation_about('z', quarters * np.pi / 2), np.zeros(3))
+        bodies = [replace(body, T_base_body=T @ body.T_base_body) for body in bodies]
+    return bodies
+
+
+def _room(rng: np.random.Generator, config: SurroundingsConfig,
+          workspace_m: tuple[float, float, float, float]) -> list[Body]:
+    """The same for a camera on the side of +x."""
     x0, x1, y0, y1 = workspace_m
     if not config.enabled:
         return [_slab('table', x0 - 0.3, x1 + 0.4, y0 - 0.4, y1 + 0.4, 0.05),
                 _box('room', (16, 16, 0.02), (0, 0, -0.76), 0.0),
-                *_walls((1.5, 2.5, 2.5), 0.0)]
-    back, front = x0 - rng.uniform(0.08, 0.7), x1 + rng.uniform(0.1, 1.0)
-    left, right = y0 - rng.uniform(0.08, 0.9), y1 + rng.uniform(0.08, 0.9)
+                *_walls((x0 - 1.8, y0 - 2.2, y1 + 2.2), 0.0)]
+    back, front = x0 - rng.uniform(0.04, 0.7), x1 + rng.uniform(0.04, 1.0)
+    left, right = y0 - rng.uniform(0.04, 0.9), y1 + rng.uniform(0.04, 0.9)
     bodies = [_slab('table', back, front, left, right, rng.uniform(0.02, 0.3))]
     floor = -rng.uniform(0.3, 0.95)
     bodies.append(_box('room', (16, 16, 0.02), (0, 0, floor - 0.01), 0.0))
-    bodies += _walls((rng.uniform(0.6, 3), rng.uniform(1.2, 4), rng.uniform(1.2, 4)),
-                     rng.normal(0, 0.1))
+    bodies += _walls((x0 - rng.uniform(0.9, 3.3), y0 - rng.uniform(0.9, 3.7),
+                      y1 + rng.uniform(0.9, 3.7)), rng.normal(0, 0.1))
     for _ in range(config.boxes.sample_int(rng)):
         size = rng.uniform(0.05, 0.7, 3)
-        place = (rng.uniform(-1.8, back - 0.4), rng.uniform(-1.5, 1.5), floor + size[2] / 2)
+        place = (rng.uniform(x0 - 2.1, back - 0.4), rng.uniform(y0 - 1.2, y1 + 1.2),
+                 floor + size[2] / 2)
         bodies.append(_box('room', size, place, rng.uniform(0, np.pi)))
     if config.marked.happens(rng):
         # Flat things on the table (paper, tape, mats): marks that are not objects.
@@ -42,10 +72,11 @@ def random_surroundings(rng: np.random.Generator, config: SurroundingsConfig,
     return bodies
 
 
-def _walls(distances_m: tuple[float, float, float], turn_rad: float) -> list[Body]:
-    behind, left, right = distances_m
+def _walls(places_m: tuple[float, float, float], turn_rad: float) -> list[Body]:
+    """The wall behind at x, those on the left and right at y."""
+    behind, left, right = places_m
     return [_box('room', size, centre, turn_rad) for centre, size in (
-        ((-behind, 0, 0), (0.05, 12, 8)), ((0, -left, 0), (12, 0.05, 8)),
+        ((behind, 0, 0), (0.05, 12, 8)), ((0, left, 0), (12, 0.05, 8)),
         ((0, right, 0), (12, 0.05, 8)))]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import look_at, rotation_from_rotvec
+from dr_perception.core.transforms import rotation_from_rotvec
 from sim_trainer.configuration.randomization import ViewpointConfig
 from sim_trainer.configuration.schema import CameraConfig, FramesConfig
 
@@ -23,7 +23,7 @@ def random_viewpoint(rng: np.random.Generator, camera: CameraConfig, config: Vie
     if not config.enabled:
         return nominal, camera.T_base_camera
     offset = (rng.random(3) - 0.5) * config.box_m
-    T_base_camera = look_at(np.array(camera.position_m) + offset, camera.look_at_m)
+    T_base_camera = camera.pose_at(np.array(camera.position_m) + offset)
     turn = np.radians([config.turn_deg, config.turn_deg, config.roll_deg])
     T_base_camera[:3, :3] = T_base_camera[:3, :3] @ rotation_from_rotvec(
         rng.uniform(-turn, turn))
