@@ -92,8 +92,9 @@ class ObjectConfig:
         if self.sides is not None and not 3 <= self.sides <= 64:
             raise ConfigurationError(f'{label}: sides = {self.sides}; expected 3...64')
         if self.color is not None and not all(0 <= value <= 1 for value in self.color):
-            raise ConfigurationError(f'{label}: color = {list(self.color)}; expected red, green, '
-                                     'blue of 0...1 (255 is 1)')
+            raise ConfigurationError(
+                f'{label}: color = {", ".join(f"{value:g}" for value in self.color)}; expected '
+                'red, green, blue of 0...1 (255 is 1)')
         if not 0 <= self.color_spread <= 1:
             raise ConfigurationError(f'{label}: color_spread = {self.color_spread:g}; expected '
                                      '0...1')

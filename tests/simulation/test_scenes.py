@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import look_at, transform_points
+from dr_perception.core.transforms import look_at, rotation_about, transform_points
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
@@ -249,3 +249,62 @@ def test_tumbled_prisms_stand_on_their_end(reference_path):
         generator.close()
     assert len(bodies) > 6
     assert all(abs(body.T_base_body[2, 0]) > 0.99 for body in bodies)
+
+
+@pytest.mark.parametrize('position, workspace', [
+    ([1.1, 0, 0.65], None), ([-0.1, 0, 0.65], None), ([0.5, 0.9, 0.65], None),
+    ([0.5, -0.9, 0.65], None), ([-1.777, 0.024, 0.785], ([-1.34, -0.45], [-0.62, 0.62]))])
+def test_the_room_lies_where_the_camera_looks(reference_path, position, workspace):
+    """Walls and boxes between the camera and the table would hide everything."""
+    x, y = workspace or ([0.30, 0.70], [-0.28, 0.28])
+    middle = np.array([np.mean(x), np.mean(y)])
+    made = SceneGenerator(load_config(reference_path, [
+        f'camera.position_m={position}', f'camera.look_at_m={[*middle.tolist(), 0.0]}',
+        f'workspace.x_m={x}', f'workspace.y_m={y}', 'randomization.surroundings.boxes=4']))
+    try:
+        scenes = [made.scene(index, whole_picture=True) for index in range(8)]
+    finally:
+        made.close()
+    for scene in scenes:
+        eye = scene.T_base_camera[:2, 3]
+        away = (middle - eye) / np.linalg.norm(middle - eye)
+        table = next(body for body in scene.bodies if body.kind == 'table')
+        corners = (np.array([[-.5, -.5], [.5, -.5], [.5, .5], [-.5, .5]]) * table.scale[:2]
+                   ) @ table.T_base_body[:2, :2].T + table.T_base_body[:2, 3]
+        assert (corners.min(0) <= [x[0], y[0]]).all() and (corners.max(0) >= [x[1], y[1]]).all()
+        walls = [body for body in scene.bodies if body.kind == 'room' and max(body.scale) >= 8
+                 and body.scale[2] == 8]
+        assert len(walls) == 3
+        beyond = [(wall.T_base_body[:2, 3] - middle) @ away for wall in walls]
+        assert max(beyond) > 0.5
+        for wall in walls:      # no wall stands between the camera and the middle of the table
+            T = np.linalg.inv(wall.T_base_body)
+            ends = [(T @ [*point, 0, 1])[:2] for point in (eye, middle)]
+            thin = int(np.argmin(wall.scale[:2]))
+            assert ends[0][thin] * ends[1][thin] > 0
+        boxes = [body for body in scene.bodies if body.kind == 'room' and max(body.scale) < 1]
+        assert len(boxes) == 4
+        assert all((box.T_base_body[:2, 3] - middle) @ away > 0 for box in boxes)
+
+
+def test_a_known_colour_is_kept_and_varied(reference_path):
+    made = SceneGenerator(load_config(reference_path, [
+        'objects.1.color=[0.9, 0.2, 0.1]', 'objects.1.color_spread=0.05',
+        'randomization.objects.count=[8, 8]']))
+    try:
+        bodies = [body for index in range(30) for body in made.scene(index).instances]
+    finally:
+        made.close()
+    known = np.array([b.material.color_a for b in bodies if b.object_name == 'cube'])
+    other = np.array([b.material.color_a for b in bodies if b.object_name == 'cone'])
+    assert len(known) > 20
+    assert np.abs(known.mean(0) - [0.9, 0.2, 0.1]).max() < 0.05
+    assert 0.02 < known.std(0).min() and known.std(0).max() < 0.1 < other.std(0).min()
+
+
+def test_the_camera_s_roll_turns_the_picture(reference_path):
+    level, rolled = (load_config(reference_path, [f'camera.roll_deg={angle}']).camera
+                     for angle in (0, 10))
+    R = level.T_base_camera[:3, :3].T @ rolled.T_base_camera[:3, :3]
+    assert R == pytest.approx(rotation_about('z', np.radians(10)))
+    assert rolled.T_base_camera[:3, 3] == pytest.approx(level.position_m)
