@@ -45,8 +45,8 @@ class ObjectConfig:
     sides: int | None = None
     #: colour of the object, sRGB 0...1; left out: any, which finds it in every colour
     color: tuple[float, float, float] | None = None
-    #: standard deviation of the colour: 0.05 well known, 0.2 roughly known
-    color_spread: float = 0.1
+    #: standard deviation of the colour: 0.05 well known, 0.2 roughly known; default 0.1
+    color_spread: float | None = None
     #: mesh: path of an .obj, .stl, .ply or .glb file
     file: str | None = None
     #: mesh: unit of the file's numbers: m (default), mm, cm or in
@@ -95,7 +95,12 @@ class ObjectConfig:
             raise ConfigurationError(
                 f'{label}: color = {", ".join(f"{value:g}" for value in self.color)}; expected '
                 'red, green, blue of 0...1 (255 is 1)')
-        if not 0 <= self.color_spread <= 1:
+        if self.color_spread is not None and self.color is None:
+            raise ConfigurationError(f'{label}: color_spread without color; give the colour that '
+                                     'is known, or leave both out')
+        if self.color is not None and self.color_spread is None:
+            object.__setattr__(self, 'color_spread', 0.1)
+        if self.color is not None and not 0 <= self.color_spread <= 1:
             raise ConfigurationError(f'{label}: color_spread = {self.color_spread:g}; expected '
                                      '0...1')
         if self.shape == 'mesh':

@@ -66,7 +66,8 @@ class SceneGenerator:
         self._setter = TableSetter(randomization.objects, self.catalogue, distractors,
                                    self._world)
         self._painter = Painter(randomization.textures, config.seed, self.textures.user_count)
-        self._colors = {entry.name: (entry.color, entry.color_spread) for entry in config.objects}
+        self._colors = {entry.name: (entry.color, entry.color_spread) for entry in config.objects
+                        if entry.color is not None}
         self._shapes: dict[str, tuple[np.ndarray, np.ndarray]] = {
             'unit_box': primitives.convex_mesh(primitives.box_points((1, 1, 1))),
             'unit_cylinder': primitives.convex_mesh(primitives.prism_points(0.5, 1, 32)),
