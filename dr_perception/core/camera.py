@@ -16,6 +16,12 @@ import numpy as np
 from dr_perception.core.errors import CameraError
 
 DISTORTION_MODELS = ('none', 'plumb_bob', 'rational_polynomial', 'equidistant')
+#: Focal lengths of real cameras, in sides of the picture: a fisheye, a microscope.
+_FOCAL_SIDES = (0.05, 100.0)
+#: How far (sides of the picture) the principal point may lie from the middle: a cut-out keeps K.
+_CENTRE_SIDES = 5.0
+#: Pixels by which a lens may fail to return a pixel half way to the corners.
+_LENS_PX = 0.5
 _LENGTHS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 
 
@@ -84,6 +90,12 @@ class PinholeCamera:
         if abs(matrix[0, 1]) > 1e-6 * abs(matrix[0, 0]):
             raise CameraError(f'K has skew {matrix[0, 1]:g}; a pinhole camera without skew is '
                               'expected (K[0][1] = 0)')
+        # All zeros mean something else, and are told below.
+        if matrix.any() and np.abs([matrix[1, 0], *(matrix[2] - [0, 0, 1])]).max() > 1e-9:
+            raise CameraError(f'K is no camera matrix: below its diagonal it has {matrix[1, 0]:g}, '
+                              f'{matrix[2, 0]:g}, {matrix[2, 1]:g}, and {matrix[2, 2]:g} at its '
+                              'end; expected 0, 0, 0 and 1')
+        _check_plausible(matrix, width_px, height_px)
         coefficients = () if distortion is None else tuple(
             float(c) for c in np.asarray(distortion, dtype=np.float64).ravel())
         if distortion_model in (None, '') and coefficients:
@@ -91,9 +103,11 @@ class PinholeCamera:
         # Without coefficients the others are a pinhole; equidistant is a fisheye even then.
         if distortion_model != 'equidistant' and not any(coefficients):
             distortion_model, coefficients = 'none', ()
-        return cls(float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]),
-                   float(matrix[1, 2]), int(width_px), int(height_px), distortion_model,
-                   coefficients)
+        camera = cls(float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]),
+                     float(matrix[1, 2]), int(width_px), int(height_px), distortion_model,
+                     coefficients)
+        _check_lens(camera)
+        return camera
 
     @property
     def K(self) -> np.ndarray:
@@ -144,3 +158,36 @@ class PinholeCamera:
         """The camera of a window of the image; the window may reach beyond it (padding)."""
         return replace(self, cx_px=self.cx_px - left_px, cy_px=self.cy_px - top_px,
                        width_px=int(width_px), height_px=int(height_px))
+
+
+def _check_plausible(K: np.ndarray, width_px: int, height_px: int) -> None:
+    """Refuse what no camera of that picture has: another unit, a damaged message."""
+    side = max(width_px, height_px)
+    for name, focal_px in (('fx', K[0, 0]), ('fy', K[1, 1])):
+        if focal_px > 0 and not _FOCAL_SIDES[0] <= focal_px / max(side, 1) <= _FOCAL_SIDES[1]:
+            raise CameraError(f'{name} is {focal_px:g} px for a picture of {width_px}x{height_px} '
+                              'px; expected pixels of the full resolution (not millimetres, not '
+                              'those of another resolution)')
+    for name, centre_px, size_px in (('cx', K[0, 2], width_px), ('cy', K[1, 2], height_px)):
+        if abs(centre_px - size_px / 2) > _CENTRE_SIDES * side:
+            raise CameraError(f'{name} is {centre_px:g} px for a picture of {width_px}x{height_px} '
+                              'px; expected a principal point in or near the picture')
+
+
+def _check_lens(camera: PinholeCamera) -> None:
+    """Refuse a distortion that cannot be undone even half way from the middle to the corners."""
+    if camera.distortion_model == 'none':
+        return
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * [camera.width_px - 1,
+                                                            camera.height_px - 1]
+    middle = np.array([camera.cx_px, camera.cy_px])
+    pixels = middle + (corners - middle) / 2
+    rays = camera.normalize(pixels)
+    again = np.full_like(pixels, np.nan)
+    if np.isfinite(rays).all():
+        again = camera.project(np.column_stack([rays, np.ones(len(rays))]))
+    if not np.abs(again - pixels).max() < _LENS_PX:
+        raise CameraError(f'the distortion ({camera.distortion_model}: '
+                          f'{", ".join(f"{c:g}" for c in camera.distortion)}) cannot be undone '
+                          'in the middle of the picture; calibrate the camera again, or check '
+                          'that the coefficients belong to this model')
