@@ -92,9 +92,9 @@ class PinholeCamera:
                               'expected (K[0][1] = 0)')
         # All zeros mean something else, and are told below.
         if matrix.any() and np.abs([matrix[1, 0], *(matrix[2] - [0, 0, 1])]).max() > 1e-9:
-            raise CameraError(f'K is no camera matrix: below its diagonal it has {matrix[1, 0]:g}, '
-                              f'{matrix[2, 0]:g}, {matrix[2, 1]:g}, and {matrix[2, 2]:g} at its '
-                              'end; expected 0, 0, 0 and 1')
+            raise CameraError('K is no camera matrix: below its diagonal it has '
+                              f'{matrix[1, 0]:g}, {matrix[2, 0]:g}, {matrix[2, 1]:g}, and '
+                              f'{matrix[2, 2]:g} at its end; expected 0, 0, 0 and 1')
         _check_plausible(matrix, width_px, height_px)
         coefficients = () if distortion is None else tuple(
             float(c) for c in np.asarray(distortion, dtype=np.float64).ravel())
@@ -170,8 +170,9 @@ def _check_plausible(K: np.ndarray, width_px: int, height_px: int) -> None:
                               'those of another resolution)')
     for name, centre_px, size_px in (('cx', K[0, 2], width_px), ('cy', K[1, 2], height_px)):
         if abs(centre_px - size_px / 2) > _CENTRE_SIDES * side:
-            raise CameraError(f'{name} is {centre_px:g} px for a picture of {width_px}x{height_px} '
-                              'px; expected a principal point in or near the picture')
+            raise CameraError(f'{name} is {centre_px:g} px for a picture of '
+                              f'{width_px}x{height_px} px; expected a principal point in or near '
+                              'the picture')
 
 
 def _check_lens(camera: PinholeCamera) -> None:

@@ -168,8 +168,8 @@ def test_what_is_no_camera_is_refused(change, message):
     (K + np.eye(3, k=1) * 3, None, r'K has skew 3; a pinhole camera without skew is expected '
                                    r'\(K\[0\]\[1\] = 0\)'),
     (np.zeros((3, 3)), None, 'an all-zero K means that the camera is not calibrated'),
-    (K * [[1e-3], [1e-3], [1]], None, 'fx is 0.615 px for a picture of 640x480 px; expected pixels '
-                                      'of the full resolution'),
+    (K * [[1e-3], [1e-3], [1]], None,
+     'fx is 0.615 px for a picture of 640x480 px; expected pixels of the full resolution'),
     (K * [[1], [1e6], [1]], None, 'fy is 6.1e'),
     (K + [[0, 0, 5000], [0, 0, 0], [0, 0, 0]], None, 'expected a principal point in or near'),
     (K * 2, None, 'K is no camera matrix: below its diagonal it has 0, 0, 0, and 2 at its end'),
