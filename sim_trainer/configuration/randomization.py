@@ -69,6 +69,8 @@ class TextureConfig:
     metalness: Range = Range(0.5, 1.0)
     #: strength of reflections of what is not metal
     specular: Range = Range(0.0, 1.0)
+    #: chance that an object or distractor carries tape, labels or print (OpenGL only)
+    decals: Chance = Chance(0.0)
 
     def __post_init__(self) -> None:
         if self.count < 0:

@@ -5,7 +5,7 @@ red channel carries the pattern and its green channel the light, per pixel; the 
 from them in linear light with the exposure and tone curve of the OpenGL renderer.
 
 What it leaves out of a ``SceneRecord``: lights beyond the first (which shines for all of them),
-grain, reflections and soft shadows; meshes of many vertices are drawn without their pattern.
+grain, decals, reflections and soft shadows; meshes of many vertices are drawn without pattern.
 There is no antialiasing: four samples a pixel cost four times the time of one (measured), and
 one is already slower than the OpenGL renderer.
 """

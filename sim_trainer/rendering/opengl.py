@@ -14,9 +14,10 @@ from sim_trainer.rendering import shaders
 from sim_trainer.rendering.base import Picture, RendererUnavailableError
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.rendering.uniforms import (ROOM_ID, SKY_SOFTNESS_M, body_blocks, column_major,
-                                            frame_uniforms, inside_frustum, lamp_matrix,
-                                            model_matrices, projection, sky_matrix)
-from sim_trainer.scene.record import Body, SceneRecord
+                                            decal_block, frame_uniforms, inside_frustum,
+                                            lamp_matrix, model_matrices, projection,
+                                            sky_matrix)
+from sim_trainer.scene.record import Body, Decal, SceneRecord
 
 #: Shadow maps: of lamps, and of the sky, which is coarse and smooth.
 SHADOW_SIZE_PX, SKY_SIZE_PX = 512, 160
@@ -142,7 +143,8 @@ class OpenGLRenderer:
             if id(shader) not in prepared:
                 shader.write(uniforms)
                 prepared.add(id(shader))
-            shader.draw(scene.bodies[i].mesh, meshes[i], data[i])
+            shader.draw(scene.bodies[i].mesh, meshes[i], data[i],
+                        scene.bodies[i].material.decals)
 
     def _resolve_samples(self, target: tuple, order: np.ndarray, meshes: list[_Mesh],
                          data: list[bytes], clip: np.ndarray, sky: np.ndarray) -> None:
@@ -181,7 +183,8 @@ class OpenGLRenderer:
         source = ('UV' if mesh.has_uv and material.picture >= 0 else
                   'PICTURE' if material.picture >= 0 else
                   'PATTERN' if material.color_a != material.color_b else 'PLAIN')
-        key = (min(len(scene.lights), shaders.MAX_LIGHTS), source, material.grain_strength > 0)
+        key = (min(len(scene.lights), shaders.MAX_LIGHTS), source, material.grain_strength > 0,
+               bool(material.decals))
         if key not in self._shaders:
             self._shaders[key] = _Shader(self._context, *key)
         return self._shaders[key]
@@ -235,11 +238,13 @@ class _Mesh:
 class _Shader:
     """A colour program with its vertex arrays; skips uniforms that its variant compiled away."""
 
-    def __init__(self, context, light_count: int, source: str, grained: bool) -> None:
+    def __init__(self, context, light_count: int, source: str, grained: bool,
+                 decalled: bool) -> None:
         self._context = context
         self._uses_uv = source == 'UV'
         self._program = program = context.program(
-            shaders.color_vertex(source), shaders.color_fragment(light_count, source, grained))
+            shaders.color_vertex(source),
+            shaders.color_fragment(light_count, source, grained, decalled))
         self._arrays: dict[str, object] = {}
         self._names = set(program)
         self._body = program['body']
@@ -252,7 +257,7 @@ class _Shader:
             if name in self._names:
                 self._program[name].write(value)
 
-    def draw(self, name: str, mesh: _Mesh, data: bytes) -> None:
+    def draw(self, name: str, mesh: _Mesh, data: bytes, decals: tuple[Decal, ...]) -> None:
         if name not in self._arrays:
             layout, inputs = '3f 3f', ['in_position', 'in_normal']
             if mesh.has_uv:
@@ -261,4 +266,6 @@ class _Shader:
             self._arrays[name] = self._context.vertex_array(
                 self._program, [(mesh.buffer, layout, *inputs)])
         self._body.write(data)
+        if decals:
+            self._program['decals'].write(decal_block(decals))
         self._arrays[name].render()

@@ -18,6 +18,10 @@ SHADOWED_LIGHTS = 2
 #: 5 colour b, grain strength; 6 pattern layer, 1 / scale (1/m), cosine and sine of its angle;
 #: 7 pattern offset, grain layer, picture layer; 8 roughness, metalness, specular.
 BODY_VEC4S = 9
+#: Decals that a body can show, and their vec4s: 0-2 rows of the matrix into the box; 3 colour
+#: (linear), opacity; 4 pattern layer, 1 / scale (1/m), 1 where there is a pattern.
+MAX_DECALS = 3
+DECAL_VEC4S = 5
 
 _POSITION = """
 vec4 base_position(vec3 p) {
@@ -122,6 +126,9 @@ in float key;
 #ifdef UV
 in vec2 mesh_uv;
 #endif
+#ifdef DECALS
+uniform vec4 decals[DECALS];
+#endif
 layout(location = 0) out vec4 color;
 layout(location = 1) out vec4 id;
 
@@ -164,6 +171,8 @@ void main() {
     albedo *= 1.0 + body[5].w
         * (texture(patterns, vec3(turned * 3.7 + 0.31, body[7].z)).r - 0.5);
 #endif
+
+    // decals
 
     float rough = body[8].x, metal = body[8].y, shine = body[8].z;
     float power = 2.0 / max(rough * rough * rough * rough, 1e-4);
@@ -215,6 +224,20 @@ _LIGHT = """
 _SHADOW = """light *= 1.0 - light_shadow[%(i)d] * (1.0 - shadow(
             shadow_%(i)d, shadow_matrix_%(i)d, lifted, u, w, softness[%(i)d], 0.0006));"""
 
+#: The edge is as wide as a pixel: inside a surface nothing else smooths it.
+_DECAL = """
+    {
+        vec4 p = vec4(position_body, 1.0);
+        vec3 q = abs(vec3(dot(decals[%(i)d], p), dot(decals[%(i)d + 1], p),
+                          dot(decals[%(i)d + 2], p)));
+        float far = max(q.x, max(q.y, q.z));
+        float covers = clamp((1.0 - far) / max(fwidth(far), 1e-5) + 0.5, 0.0, 1.0);
+        vec4 how = decals[%(i)d + 4];
+        float printed = mix(1.0, texture(patterns, vec3(uv * how.y, how.x)).r, how.z);
+        albedo = mix(albedo, decals[%(i)d + 3].rgb, covers * printed * decals[%(i)d + 3].a);
+    }
+"""
+
 #: What a surface's colour comes from; the last is the mesh's own UV map.
 SOURCES = ('PLAIN', 'PATTERN', 'PICTURE', 'UV')
 
@@ -224,10 +247,13 @@ def color_vertex(source: str) -> str:
     return COLOR_VERTEX.replace('#version 330\n', f'#version 330\n#define {source}\n')
 
 
-def color_fragment(light_count: int, source: str, grained: bool) -> str:
+def color_fragment(light_count: int, source: str, grained: bool, decalled: bool) -> str:
     """The fragment shader for a number of lights and a kind of surface."""
+    decals = ''.join(_DECAL % {'i': i * DECAL_VEC4S} for i in range(MAX_DECALS * decalled))
     lights = ''.join(_LIGHT % {'i': i, 'shadow': _SHADOW % {'i': i} if i < SHADOWED_LIGHTS else ''}
                      for i in range(light_count))
     defines = (f'#define LIGHTS {light_count}\n#define {source}\n' + '#define GRAIN\n' * grained
+               + f'#define DECALS {MAX_DECALS * DECAL_VEC4S}\n' * decalled
                + f'#define SHADOWS {min(light_count, SHADOWED_LIGHTS)}\n')
-    return '#version 330\n' + defines + _COLOR_FRAGMENT.replace('    // lights\n', lights)
+    return '#version 330\n' + defines + _COLOR_FRAGMENT.replace(
+        '    // decals\n', decals).replace('    // lights\n', lights)

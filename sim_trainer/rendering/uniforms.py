@@ -6,8 +6,9 @@ import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, look_at
-from sim_trainer.rendering.shaders import BODY_VEC4S, MAX_LIGHTS, SHADOWED_LIGHTS
-from sim_trainer.scene.record import Body, SceneRecord
+from sim_trainer.rendering.shaders import (BODY_VEC4S, DECAL_VEC4S, MAX_DECALS, MAX_LIGHTS,
+                                           SHADOWED_LIGHTS)
+from sim_trainer.scene.record import Body, Decal, SceneRecord
 
 #: Half width (m) and centre of the square that shadow maps cover: the table round the workspace.
 SHADOW_REACH_M = 0.62
@@ -61,6 +62,16 @@ def body_blocks(bodies: tuple[Body, ...], models: np.ndarray) -> np.ndarray:
     blocks[:, 7, 3] = [max(m.picture, 0) for m in materials]
     blocks[:, 8, :3] = [(m.roughness, m.metalness, m.specular) for m in materials]
     return blocks
+
+
+def decal_block(decals: tuple[Decal, ...]) -> bytes:
+    """The decals of one body as the shader reads them; places that are left show nothing."""
+    block = np.zeros((MAX_DECALS, DECAL_VEC4S, 4), np.float32)
+    for row, decal in zip(block, decals):
+        row[:3] = decal.box_from_body
+        row[3] = [*np.power(decal.color, _GAMMA), decal.opacity]
+        row[4, :3] = max(decal.pattern, 0), 1.0 / decal.pattern_scale_m, decal.pattern >= 0
+    return block.tobytes()
 
 
 def frame_uniforms(scene: SceneRecord, clip: np.ndarray, shadow_matrices: list[np.ndarray],

@@ -16,6 +16,7 @@ from sim_trainer.objects.decimation import decimated
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.rendering.meshes import DrawMesh, draw_mesh, draw_mesh_file
 from sim_trainer.scene.arm import random_arm
+from sim_trainer.scene.decals import with_decals
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.materials import Painter, pictured
@@ -128,7 +129,8 @@ class SceneGenerator:
         bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera)
         background = draw_background(rng('background'), randomization.background,
                                      self.textures.background_count)
-        return SceneRecord(self._painted(rng('textures'), bodies), lights, camera=camera,
+        return SceneRecord(self._decalled(rng('decals', 'textures'), self._painted(
+            rng('textures'), bodies)), lights, camera=camera,
                            T_base_camera=T_base_camera, background=background,
                            sensor=draw_sensor(rng('sensor'), randomization.sensor), **mood)
 
@@ -172,6 +174,15 @@ class SceneGenerator:
                 material = pictured(material, own, rng)
             painted.append(replace(body, material=material))
         return tuple(painted)
+
+    def _decalled(self, rng: np.random.Generator, bodies: tuple[Body, ...]) -> tuple[Body, ...]:
+        chance = self.config.randomization.textures.decals
+        if not chance.probability:
+            return bodies
+        return tuple(
+            with_decals(rng, body, self._shapes[body.mesh][0])
+            if body.kind in ('object', 'distractor') and chance.happens(rng) else body
+            for body in bodies)
 
     def _check_room(self) -> None:
         """Objects that never find room would silently be missing from the training data."""

@@ -15,12 +15,32 @@ from sim_trainer.sensor.background import BackgroundDraw
 from sim_trainer.sensor.effects import SensorDraw
 
 
+@dataclass(frozen=True, eq=False)
+class Decal:
+    """Tape, a label or print: colours the part of a surface that lies in a box.
+
+    Attributes:
+        box_from_body: (3, 4), metres of the body -> coordinates of the box, which are -1...1
+            inside.
+        color: of it.
+        opacity: 1 hides what is below it.
+        pattern: number of the pattern that thins it, as print does; -1 for none.
+        pattern_scale_m: one repeat of that.
+    """
+
+    box_from_body: np.ndarray
+    color: tuple[float, float, float]
+    opacity: float
+    pattern: int = -1
+    pattern_scale_m: float = 0.01
+
+
 @dataclass(frozen=True)
 class Material:
     """How a surface looks: two colours mixed by a pattern, and how it reflects.
 
     ``picture`` is the number of a picture that colours the surface instead of the pattern, tinted
-    by ``color_a``; -1 for none.
+    by ``color_a``; -1 for none. ``decals`` lie on top, the last one highest.
     """
 
     color_a: tuple[float, float, float]
@@ -35,6 +55,7 @@ class Material:
     metalness: float
     specular: float
     picture: int = -1
+    decals: tuple[Decal, ...] = ()
 
 
 #: What a body is in the scene.

@@ -1,6 +1,6 @@
 """Scene records on disk: JSON lines from which every picture can be drawn again, bit for bit.
 
-File ``scene_records.jsonl``: one line a picture, ``{"version": 1, "picture_id": 7, "record":
+File ``scene_records.jsonl``: one line a picture, ``{"version": 2, "picture_id": 7, "record":
 {...}}``. A record is the tree of its dataclasses' fields; arrays are nested lists of float64. JSON
 writes the shortest digits that read back as the same float, so nothing is lost.
 
@@ -26,7 +26,7 @@ from sim_trainer.errors import DatasetError
 from sim_trainer.scene.record import SceneRecord
 
 FILE_NAME = 'scene_records.jsonl'
-VERSION = 1
+VERSION = 2
 _LINE_KEYS = {'version', 'picture_id', 'record'}
 
 

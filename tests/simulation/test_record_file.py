@@ -119,8 +119,8 @@ def test_a_wrong_field_is_named(generator, change, message):
     (lambda line: line[:200], 'damaged: not valid JSON ('),
     (lambda line: '[]', 'damaged: expected an object with a version'),
     (lambda line: '[' * 100_000, 'damaged: not valid JSON ('),
-    (lambda line: line.replace('"version":1', '"version":99'),
-     'version 99 of scene records is not known here; expected 1'),
+    (lambda line: line.replace('"version":2', '"version":99'),
+     'version 99 of scene records is not known here; expected 2'),
     (lambda line: line.replace('"picture_id":2', '"picture_id":"2"'), 'damaged: has the keys'),
     (lambda line: line.replace('"picture_id":2', '"number":2'),
      'damaged: has the keys number, record, version; expected')])
