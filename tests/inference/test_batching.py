@@ -1,0 +1,95 @@
+"""Several threads share one network; everyone gets the answer to its own pictures."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dr_perception.inference.batching import BatchingNetwork
+
+
+class _Network:
+    """Answers with each picture's mean; slow, so that others collect."""
+
+    def __init__(self, provider='CUDAExecutionProvider', seconds=0.05):
+        self.contract, self.path, self.sha256 = SimpleNamespace(), 'x.onnx', 'abc'
+        self.active_providers = self.requested_providers = (provider,)
+        self.seconds, self.sizes, self.running = seconds, [], 0
+
+    def run(self, images_rgb):
+        self.running += 1
+        assert self.running == 1
+        self.sizes.append(len(images_rgb))
+        time.sleep(self.seconds)
+        self.running -= 1
+        if (images_rgb == 255).any():
+            raise MemoryError('out of memory')
+        return {'mean': images_rgb.reshape(len(images_rgb), -1).mean(1), 'same': images_rgb}
+
+
+def _ask(network, images):
+    """Ask for all pictures at once, each on a thread; answers or errors in their order."""
+    answers = [None] * len(images)
+
+    def ask(index):
+        try:
+            answers[index] = network.run(images[index])
+        except MemoryError as error:
+            answers[index] = error
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    return answers
+
+
+def _images(count, size=(4, 4)):
+    return [np.full((1, *size, 3), number, np.uint8) for number in range(count)]
+
+
+@pytest.mark.parametrize('max_batch', [1, 3, 8])
+def test_everyone_gets_its_own_answer(max_batch):
+    inner = _Network()
+    network = BatchingNetwork(inner, max_batch)
+    images = _images(12)
+    for image, answer in zip(images, _ask(network, images)):
+        assert answer['mean'].tolist() == [image.flat[0]]
+        assert np.array_equal(answer['same'], image)
+    assert sum(inner.sizes) == 12
+    assert max(inner.sizes) <= max_batch
+    if max_batch > 1:
+        assert max(inner.sizes) > 1
+
+
+def test_pictures_of_other_sizes_run_apart():
+    inner = _Network()
+    images = _images(4) + _images(4, (8, 4))
+    answers = _ask(BatchingNetwork(inner), images)
+    assert [a['same'].shape for a in answers] == [i.shape for i in images]
+
+
+def test_a_cpu_takes_one_after_the_other():
+    inner = _Network('CPUExecutionProvider', 0.01)
+    _ask(BatchingNetwork(inner), _images(6))
+    assert inner.sizes == [1] * 6
+
+
+def test_a_failed_run_is_an_error_for_those_who_took_part_and_for_nobody_else():
+    inner = _Network()
+    network = BatchingNetwork(inner)
+    images = _images(3)
+    images[1][:] = 255
+    answers = _ask(network, images)
+    assert isinstance(answers[1], MemoryError)
+    assert network.run(images[0])['mean'].tolist() == [0]
+
+
+def test_a_lone_picture_does_not_wait():
+    inner = _Network(seconds=0.0)
+    start_s = time.monotonic()
+    BatchingNetwork(inner).run(_images(1)[0])
+    assert time.monotonic() - start_s < 0.04
