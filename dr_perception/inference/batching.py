@@ -42,6 +42,8 @@ class BatchingNetwork:
         self.contract, self.path = network.contract, network.path
         self.sha256, self.active_providers = network.sha256, network.active_providers
         self.requested_providers = network.requested_providers
+        self.provider_problems = network.provider_problems
+        self.engine_folder = network.engine_folder
         is_cpu = network.active_providers[0] == 'CPUExecutionProvider'
         self.max_batch = 1 if is_cpu else max_batch
         self._network = network

@@ -15,6 +15,7 @@ class _Network:
 
     def __init__(self, provider='CUDAExecutionProvider', seconds=0.05):
         self.contract, self.path, self.sha256 = SimpleNamespace(), 'x.onnx', 'abc'
+        self.provider_problems, self.engine_folder = (), None
         self.active_providers = self.requested_providers = (provider,)
         self.seconds, self.sizes, self.running = seconds, [], 0
 
