@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 import hashlib
 from pathlib import Path
@@ -79,8 +78,7 @@ class OnnxNetwork:
         self.active_providers = tuple(self._session.get_providers())
         self.provider_problems = tuple(self._problems(opened, settings))
         is_on_gpu = self.active_providers[0] in NVIDIA_PROVIDERS
-        self._run: Callable[[np.ndarray], dict[str, np.ndarray]] = (
-            BoundSession(self._session, 'cuda').run if is_on_gpu else self._run_plainly)
+        self._bound = BoundSession(self._session, 'cuda') if is_on_gpu else None
         text = read_metadata(self.path, self._session).get(METADATA_KEY)
         if text is None:
             raise ContractError(f'{self.path}: carries no dr_perception contract; export it with '
@@ -98,13 +96,12 @@ class OnnxNetwork:
             InferenceError: no memory left, or the provider failed.
         """
         try:
-            return self._run(image_rgb)
+            if self._bound is not None:
+                return self._bound.run(image_rgb)
+            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: image_rgb})
+            return dict(zip(OUTPUT_NAMES, outputs))
         except _RUN_ERRORS as error:
             raise InferenceError(self._run_problem(error, image_rgb.shape)) from error
-
-    def _run_plainly(self, image_rgb: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: image_rgb})
-        return dict(zip(OUTPUT_NAMES, outputs))
 
     def _run_problem(self, error: Exception, shape: tuple[int, ...]) -> str:
         reason = _one_line(error)

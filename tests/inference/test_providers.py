@@ -4,9 +4,11 @@ No GPU here: a provider that starts is played by a CPU session that says it is a
 control flow and texts are the real ones. Binding is run for real, with buffers of the CPU.
 """
 import ctypes
+import gc
 from pathlib import Path
 import re
 import stat
+import weakref
 
 import numpy as np
 import onnxruntime
@@ -304,7 +306,6 @@ def test_a_gpu_provider_is_run_with_binding(monkeypatch):
 
     def forbidden(*args):
         raise AssertionError('a plain run')
-    monkeypatch.setattr(bound, '_run_plainly', forbidden)
     monkeypatch.setattr(bound._session, 'run', forbidden)
     for name, output in bound.run(PICTURE).items():
         assert np.array_equal(output, plain.run(PICTURE)[name])
@@ -319,7 +320,7 @@ def test_no_memory_left_is_an_error_with_a_remedy(monkeypatch, error):
 
     def fail(*args):
         raise error
-    monkeypatch.setattr(network, '_run', fail)
+    monkeypatch.setattr(network._session, 'run', fail)
     with pytest.raises(InferenceError) as info:
         network.run(np.zeros((2, 64, 96, 3), np.uint8))
     assert str(info.value).startswith(
@@ -329,12 +330,26 @@ def test_no_memory_left_is_an_error_with_a_remedy(monkeypatch, error):
     assert network.run(PICTURE)
 
 
+def test_a_network_is_freed_at_once(monkeypatch):
+    FakeRuntime(monkeypatch, ALL)
+    for provider in (CPU, CUDA):
+        network = OnnxNetwork(MODEL, [provider], 1)
+        network.run(PICTURE)
+        reference = weakref.ref(network)
+        gc.disable()    # a cycle would keep its memory until the collector happens to run
+        try:
+            del network
+            assert reference() is None
+        finally:
+            gc.enable()
+
+
 def test_a_provider_that_fails_is_an_error_with_a_remedy(monkeypatch):
     network = OnnxNetwork(MODEL, [CPU], 1)
 
     def fail(*args):
         raise native.EPFail('could not deserialize engine from cache')
-    monkeypatch.setattr(network, '_run', fail)
+    monkeypatch.setattr(network._session, 'run', fail)
     with pytest.raises(InferenceError, match='failed on CPU.* 1 picture of 96x64 px: configure'):
         network.run(PICTURE)
     network.engine_folder = Path('/c/x')

@@ -21,10 +21,14 @@ class DebugImagePublisher:
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
+        self.update_objects(objects)
+        self._publisher = node.create_lifecycle_publisher(Image, '~/debug_image', RESULTS_QOS)
+
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Draw these."""
         self._objects = {model.name: model for model in objects}
         self._edges = {model.name: feature_edges(model.vertices_m, model.faces)
                        for model in objects}
-        self._publisher = node.create_lifecycle_publisher(Image, '~/debug_image', RESULTS_QOS)
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's picture."""

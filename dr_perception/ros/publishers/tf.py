@@ -30,6 +30,9 @@ class TransformsPublisher:
                 transform_stamped(result.header, instance.instance_name, instance.T_output_object)
                 for instance in result.instances]))
 
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Nothing here depends on them."""
+
     def close(self) -> None:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
