@@ -357,6 +357,17 @@ def test_a_provider_that_fails_is_an_error_with_a_remedy(monkeypatch):
         network.run(PICTURE)
 
 
+def test_onnxruntime_does_not_go_on_with_another_provider_by_itself():
+    class Broken:
+        def run(self, *args):
+            raise native.EPFail('the GPU is gone')
+    network = OnnxNetwork(MODEL, [CPU], 1)
+    network._session._sess = Broken()
+    for _ in range(2):
+        with pytest.raises(InferenceError, match='the GPU is gone'):
+            network.run(PICTURE)
+
+
 def test_a_picture_of_another_type_is_a_bug_and_no_failure_of_the_provider():
     network = OnnxNetwork(MODEL, [CPU], 1)
     with pytest.raises(native.InvalidArgument):

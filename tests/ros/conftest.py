@@ -224,6 +224,12 @@ class RosGraph:
 
 
 @pytest.fixture
+def make_ros_graph():
+    """Return the class of graphs, for a test that stops its own."""
+    return RosGraph
+
+
+@pytest.fixture
 def ros_graph():
     """Return a RosGraph that is stopped after the test."""
     graph = RosGraph()

@@ -363,6 +363,22 @@ def test_memory_does_not_grow_over_twenty_reloads(cell, new_model, tiny_model):
     assert len(cell.node._managed_entities) == 8 + 4    # poses of objects, and the other outputs
 
 
+def test_a_process_that_ends_while_a_model_is_loaded(
+        monkeypatch, make_ros_graph, gate, tiny_model):
+    raised, (opened, begun) = [], gate
+    monkeypatch.setattr(threading, 'excepthook', raised.append)
+    graph = make_ros_graph()
+    graph.start_estimator(is_active=False, model=str(tiny_model)).trigger_configure()
+    request_load_model(graph)
+    assert begun.wait(TIMEOUT_S)
+    (loader,) = [thread for thread in threading.enumerate() if thread.name == 'model_loader']
+    assert loader.daemon    # the process does not wait for it
+    graph.close()
+    opened.set()
+    loader.join(TIMEOUT_S)
+    assert not loader.is_alive() and not raised
+
+
 def test_an_output_that_cannot_be_changed_is_made_anew(ros_graph):
     class Fixed:
         def __init__(self, node, objects):
