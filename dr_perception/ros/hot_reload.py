@@ -9,7 +9,6 @@ import traceback
 from typing import Any, TYPE_CHECKING
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.exceptions import InvalidHandle
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -81,19 +80,15 @@ class ModelReloader:
                 + (f'; {problem}' if problem else ''))
 
     def _load(self, settings: Settings) -> Future:
-        future = Future(executor=self._node.executor)
-        # A done callback makes the executor wake up, and with it go on with the request.
-        future.add_done_callback(lambda _: None)
+        future, executor = Future(), self._node.executor
 
         def load() -> None:
             try:
-                try:
-                    loaded = prepare_estimator(settings, self._node.get_logger().info)
-                except Exception as error:  # handed on to whoever waits
-                    future.set_exception(error)
-                else:
-                    future.set_result(loaded)
-            except InvalidHandle:
-                pass  # the executor ended meanwhile: nobody waits any more
+                loaded = prepare_estimator(settings, self._node.get_logger().info)
+            except Exception as error:  # handed on to whoever waits
+                future.set_exception(error)
+            else:
+                future.set_result(loaded)
+            executor.wake()     # or it would go on with the request at the next event only
         threading.Thread(target=load, name='model_loader', daemon=True).start()
         return future

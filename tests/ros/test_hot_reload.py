@@ -12,6 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import State
 import numpy as np
 import pytest
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection3DArray
@@ -304,6 +305,30 @@ def test_two_requests_are_served_one_after_the_other(cell, gate, new_model):
     opened.set()
     assert 'took the place of tiny' in answer_of(first).message
     assert 'took the place of newer' in answer_of(second).message
+
+
+def test_the_answer_needs_no_other_event_to_wake_the_executor(
+        ros_graph, gate, tiny_model, new_model):
+    opened, begun = gate
+    node = ros_graph.start_estimator(is_active=False, model=str(tiny_model))
+    node.trigger_configure()
+    node.set_parameters([Parameter('model', value=str(new_model))])
+    for timer in node.timers:
+        timer.cancel()
+    ros_graph.executor.remove_node(node)
+    executor = SingleThreadedExecutor(context=ros_graph.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    future = request_load_model(ros_graph)
+    assert begun.wait(TIMEOUT_S)
+    time.sleep(0.2)
+    opened.set()
+    try:
+        assert answer_of(future).success
+    finally:
+        executor.shutdown()
+        thread.join(TIMEOUT_S)
 
 
 def test_an_inactive_node_takes_it_too(ros_graph, make_camera_client, tiny_model, new_model):
