@@ -128,9 +128,9 @@ def test_settings_without_effect_are_told():
 # Where engines are kept.
 
 @pytest.mark.parametrize('setting, environment, expected', [
-    ('', {'HOME': '/home/a'}, '/home/a/.cache/dr_perception/engines'),
-    ('', {'HOME': '/home/a', 'XDG_CACHE_HOME': '/fast'}, '/fast/dr_perception/engines'),
-    ('', {'HOME': '/home/a', 'XDG_CACHE_HOME': 'here'}, '/home/a/.cache/dr_perception/engines'),
+    ('', {'HOME': '/users/a'}, '/users/a/.cache/dr_perception/engines'),
+    ('', {'HOME': '/users/a', 'XDG_CACHE_HOME': '/fast'}, '/fast/dr_perception/engines'),
+    ('', {'HOME': '/users/a', 'XDG_CACHE_HOME': 'here'}, '/users/a/.cache/dr_perception/engines'),
     ('/var/engines', {}, '/var/engines')])
 def test_the_cache_folder(setting, environment, expected):
     settings = ProviderSettings(engine_cache=setting)
