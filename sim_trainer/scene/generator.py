@@ -145,9 +145,8 @@ class SceneGenerator:
 
     def _table(self, T_base_camera: np.ndarray) -> Table:
         x0, x1, y0, y1 = self.workspace_m
-        toward = T_base_camera[:2, 3] - [(x0 + x1) / 2, (y0 + y1) / 2]
         return Table(np.array([x0, y0]) - MARGIN_M, np.array([x1, y1]) + MARGIN_M,
-                     toward / max(np.linalg.norm(toward), 1e-9))
+                     T_base_camera[:3, 3])
 
     def _things(self, rng: np.random.Generator, distractor_rng: np.random.Generator,
                 T_base_camera: np.ndarray) -> list[Body]:

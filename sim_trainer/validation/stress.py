@@ -216,7 +216,7 @@ def _certain_count(config: SceneConfig) -> int:
     for trial in range(8):
         rng = frame_rng(config.seed, trial, 'clutter')
         table = Table(np.array([workspace.x_m.low, workspace.y_m.low]) - MARGIN_M,
-                      np.array([workspace.x_m.high, workspace.y_m.high]) + MARGIN_M, np.zeros(2))
+                      np.array([workspace.x_m.high, workspace.y_m.high]) + MARGIN_M, np.zeros(3))
         certain = min(certain, sum(table.find_room(rng, radii[i], False) is not None
                                    for i in rng.permutation(len(radii))))
     return certain
