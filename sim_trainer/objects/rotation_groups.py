@@ -1,9 +1,9 @@
 """Finite groups of rotations: turns about one axis, with flips, and those of the regular solids.
 
 Convention:
-    Names are Schoenflies': C1 nothing, Cn turns about one axis, Dn those and the flips, T, O, I the
-    rotations of tetrahedron, cube and icosahedron. 'round' and 'round, flips' are the continuous
-    ones (C-infinity and D-infinity), 'ball' is every rotation.
+    Names are Schoenflies': C1 nothing, Cn turns about one axis, Dn those and the flips, T, O, I
+    the rotations of tetrahedron, cube and icosahedron. 'round' and 'round, flips' are
+    continuous (C-infinity and D-infinity), 'ball' is every rotation.
 """
 
 from __future__ import annotations

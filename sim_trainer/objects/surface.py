@@ -50,12 +50,19 @@ class Surface:
 
     def distances_m(self, T: np.ndarray) -> np.ndarray:
         """(M,) how far the tested samples, moved by T (4x4), are from the surface."""
-        moved = self.points_m[self._tested] @ T[:3, :3].T + T[:3, 3]
+        return self.distances_of(self.points_m[self._tested] @ T[:3, :3].T + T[:3, 3])
+
+    def distances_of(self, moved: np.ndarray) -> np.ndarray:
+        """(M,) how far points (M, 3) near the surface are from it."""
         _, near = self._tree.query(moved, k=min(_NEAREST, len(self.points_m)))
         triangles = self._triangle[near]
         repeated = np.repeat(moved, triangles.shape[1], axis=0)
         distance = point_triangle_distance(repeated, self._corners[triangles.ravel()])
         return distance.reshape(triangles.shape).min(1)
+
+    def nearest(self, points_m: np.ndarray) -> np.ndarray:
+        """(M,) the sample nearest to each point (M, 3)."""
+        return self._tree.query(points_m)[1]
 
     def misfit_m(self, T: np.ndarray) -> float:
         """How far (m) the moved surface stands off: all but a stray part of it, or its worst / 3.

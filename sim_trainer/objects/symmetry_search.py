@@ -173,6 +173,7 @@ class _Search:
         if shape.axis is None:
             misfits = np.array([0.0] + [self.look_fits(R) for R in shape.rotations[1:]])
             fitting = np.flatnonzero(misfits <= 1)
+            self.missed += [(m, R) for m, R in zip(misfits, shape.rotations) if m > 1]
             kept = fitting[closed_subset(shape.rotations[fitting], misfits[fitting])]
             return _Group(group_name(shape.rotations[kept]), shape.rotations[kept])
         best = _Group('C1', np.eye(3)[None])
@@ -196,7 +197,7 @@ class _Search:
         return FoundSymmetry(
             symmetry, group.name, shape.name, tuple(axes), self.centre,
             max((self.surface.misfit_m(T) for T in some[1:]), default=0.0), self.tolerance_m,
-            self._near_misses(group))
+            self._near_misses())
 
     def _symmetry(self, group: _Group) -> Symmetry:
         if group.axis is None:
@@ -302,24 +303,28 @@ class _Search:
         """The centre, on the axes of the object frame where it is all but there."""
         return np.where(np.abs(centre) < self.tolerance_m / 2, 0.0, centre)
 
-    def _near_misses(self, group: _Group) -> tuple[NearMiss, ...]:
-        """The best turns that are no symmetry, one of each order."""
-        chosen: dict[str, NearMiss] = {}
+    def _near_misses(self) -> tuple[NearMiss, ...]:
+        """The best turns that are no symmetry, one of each angle; at least one."""
+        if not self.missed:
+            half_turns = [turn(axis, np.pi) for axis in np.eye(3)]
+            self.missed = [(self.shape_fits(R), R) for R in half_turns]
+        chosen: dict[int, NearMiss] = {}
         for misfit, R in sorted(self.missed, key=lambda item: item[0]):
-            angle = np.degrees(np.linalg.norm(rotvec_from_rotation(R)))
-            text = f'{angle:.0f} degrees about {axis_text(rotvec_from_rotation(R))}'
-            if 1 < misfit < _NEAR_MISS and all(near.text[:3] != text[:3] for near in chosen.values()):
+            vector = rotvec_from_rotation(R)
+            angle = round(np.degrees(np.linalg.norm(vector)))
+            if misfit > 1 and angle not in chosen and (misfit < _NEAR_MISS or not chosen):
                 T = self.transform(R)
-                chosen[text] = NearMiss(text, T, self.surface.misfit_m(T))
+                chosen[angle] = NearMiss(f'{angle} degrees about {axis_text(vector)}', T,
+                                         self.surface.misfit_m(T))
         return tuple(list(chosen.values())[:3])
 
 
 def axis_text(direction: np.ndarray) -> str:
-    """A direction (3,) in words: 'x', 'y', 'z', or its numbers."""
+    """A direction (3,) in words: 'x', '-x', 'y', ..., or its numbers."""
     unit = np.asarray(direction, float) / np.linalg.norm(direction)
     for name, axis in zip('xyz', np.eye(3)):
         if abs(unit @ axis) > 1 - 1e-6:
-            return name
+            return name if unit @ axis > 0 else f'-{name}'
     return f'({unit[0]:.2f}, {unit[1]:.2f}, {unit[2]:.2f})'
 
 
