@@ -118,7 +118,7 @@ def visible_workspace(camera: PinholeCamera, pose: NominalPose
     if best is None:
         raise ConfigurationError(
             f'the camera at {list(pose.position_m)} m sees less than {100 * _SIDES_M[0]:.0f} '
-            f'cm of the table round {list(pose.look_at_m)} m; check --pose, and that --camera has the '
-            'calibration of the full picture')
+            f'cm of the table round {list(pose.look_at_m)} m; check --pose, and that --camera has '
+            'the calibration of the full picture')
     return tuple((round(float(middle[i] - best[i] / 2), 2),
                   round(float(middle[i] + best[i] / 2), 2)) for i in (0, 1))

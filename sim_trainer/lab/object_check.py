@@ -68,8 +68,11 @@ class ObjectCheck:
             f'{1000 * found.misfit_m:.2f} mm at most ({1000 * found.tolerance_m:.2g} mm allowed)',
             f'  keypoints  {len(self.model.keypoints_m)} (mm): {points}',
             f'  rests      {rests or "on no face stably: it is taken as standing upright"}']
+        exact = len(self.model.symmetry.transforms)
         if self.entry.shape == 'mesh':
             lines.append(f'  YAML       - {yaml_entry(self.entry, found)}')
+        elif exact != len(found.symmetry.transforms):
+            lines.append(f'  trained    with the exact symmetry of the shape: {exact} poses')
         return lines + [f'  warning:   {text}' for text in self.warnings()]
 
     def warnings(self) -> list[str]:

@@ -19,7 +19,7 @@ from sim_trainer.evaluation.annotation import annotated, label
 from sim_trainer.evaluation.heldout import simulated_pictures
 from sim_trainer.objects.catalogue import build_catalogue
 
-_WORKSPACE_RGB, _EDGE_RGB = (255, 210, 0), (255, 0, 200)
+_WORKSPACE_RGB, _GRID_RGB, _EDGE_RGB = (255, 210, 0), (200, 180, 60), (255, 0, 200)
 _AXES_RGB = ((255, 40, 40), (40, 220, 40), (70, 130, 255))
 #: Width and height of a photograph may differ from the camera's in shape by this part.
 _SHAPE = 0.01
@@ -60,6 +60,7 @@ def scene_picture(config: SceneConfig, photograph: Path | None = None) -> np.nda
         return _side_by_side([(drawn, 'nominal: workspace yellow, base axes, objects green'),
                               (training, 'a training picture')])
     marked = photo.copy()
+    _draw_grid(marked, config, nominal)
     _draw_frame(marked, config, nominal)
     edges = cv2.Canny(cv2.cvtColor(nominal.image_rgb, cv2.COLOR_RGB2GRAY), 40, 110) > 0
     over = photo.copy()
@@ -67,8 +68,8 @@ def scene_picture(config: SceneConfig, photograph: Path | None = None) -> np.nda
     blend = cv2.addWeighted(photo, 0.5, nominal.image_rgb, 0.5, 0)
     return np.vstack([
         _side_by_side([(drawn, 'nominal: workspace yellow, base axes, objects green'),
-                       (marked, 'photograph: the same workspace and axes')]),
-        _side_by_side([(blend, 'half photograph, half drawn: table and arm must cover'),
+                       (marked, 'photograph: the same, with a line every 10 cm of the table')]),
+        _side_by_side([(blend, 'half photograph, half drawn'),
                        (over, 'edges of the drawn scene over the photograph')])])
 
 
@@ -138,14 +139,25 @@ def _draw_frame(image: np.ndarray, config: SceneConfig, picture: BopPicture) -> 
         _polyline(image, picture, np.linspace(np.zeros(3), 0.1 * axis, 10), color)
 
 
+def _draw_grid(image: np.ndarray, config: SceneConfig, picture: BopPicture) -> None:
+    """Lines on the table at every 10 cm of base, in place: to be compared with a ruler."""
+    x, y = config.workspace.x_m, config.workspace.y_m
+    for value in np.arange(np.ceil(x.low * 10), np.floor(x.high * 10) + 1) / 10:
+        _polyline(image, picture, np.linspace([value, y.low, 0], [value, y.high, 0], 30),
+                  _GRID_RGB, 1)
+    for value in np.arange(np.ceil(y.low * 10), np.floor(y.high * 10) + 1) / 10:
+        _polyline(image, picture, np.linspace([x.low, value, 0], [x.high, value, 0], 30),
+                  _GRID_RGB, 1)
+
+
 def _polyline(image: np.ndarray, picture: BopPicture, points_m: np.ndarray,
-              color: tuple[int, int, int]) -> None:
+              color: tuple[int, int, int], thickness: int = 2) -> None:
     pixels = picture.camera.project(transform_points(invert_transform(picture.T_base_camera),
                                                      points_m))
     for a, b in zip(pixels, pixels[1:]):
         if np.isfinite([a, b]).all() and np.abs([a, b]).max() < 1e4:
-            cv2.line(image, *(tuple(int(round(16 * v)) for v in p) for p in (a, b)), color, 2,
-                     cv2.LINE_AA, 4)
+            cv2.line(image, *(tuple(int(round(16 * v)) for v in p) for p in (a, b)), color,
+                     thickness, cv2.LINE_AA, 4)
 
 
 def _side_by_side(panels: list[tuple[np.ndarray, str]]) -> np.ndarray:

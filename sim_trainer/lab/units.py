@@ -38,8 +38,8 @@ def guess_unit(largest: float, suffix: str = '') -> UnitGuess:
         sizes = ', '.join(f'{largest * UNITS_M[unit]:.3g} m if in {_NAMES[unit]}'
                           for unit in _COMMON)
         raise ConfigurationError(f'the largest extent is {largest:.4g}: {sizes}; none is an '
-                                 'object for an arm (1 cm ... 1 m); scale the mesh to its true size, or '
-                                 'give the unit with --unit')
+                                 'object for an arm (1 cm ... 1 m); scale the mesh to its true '
+                                 'size, or give the unit with --unit')
     typical = [unit for unit in fitting
                if TYPICAL_M[0] <= largest * UNITS_M[unit] <= TYPICAL_M[1]]
     if suffix.lower() == '.glb' and 'm' in fitting:

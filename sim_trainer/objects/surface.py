@@ -21,7 +21,7 @@ _COLOR_STEP = 0.12
 #: This part of the surface may differ in colour: a mark of that size is a few pixels.
 _COLOR_PART = 0.01
 #: Surface within this part of the size may give its colour: borders of a print need not fit.
-_COLOR_REACH = 0.015
+_COLOR_REACH = 0.03
 
 
 class Surface:
@@ -78,15 +78,18 @@ class Surface:
             return 0.0
         moved = self.points_m[self._tested] @ T[:3, :3].T + T[:3, 3]
         distance, near = self._tree.query(moved, k=min(12, len(self.points_m)))
-        apart = np.abs(self.colors[near] - self.colors[self._tested][:, None]).max(2)
-        # The nearest counts always, the others where they are near enough.
-        apart[:, 1:][distance[:, 1:] > _COLOR_REACH * self.size_m] = np.inf
-        return float((apart.min(1) > _COLOR_STEP).mean() / _COLOR_PART)
+        far = distance > _COLOR_REACH * self.size_m
+        far[:, 0] = False           # the nearest counts always
+        around = np.where(far[..., None], self.colors[near[:, :1]], self.colors[near])
+        own = self.colors[self._tested]
+        # At a border colours are mixed: between the least and the most of each channel all fits.
+        apart = np.maximum(around.min(1) - own, own - around.max(1)).max(1)
+        return float((apart > _COLOR_STEP).mean() / _COLOR_PART)
 
     def _smoothed(self, colors: np.ndarray) -> np.ndarray:
         """Colours as a camera a metre away sees them: print finer than a pixel is grey."""
         distance, near = self._tree.query(self.points_m, k=min(6, len(self.points_m)))
-        weights = (distance <= 0.01 * self.size_m).astype(float)
+        weights = (distance <= _COLOR_REACH / 2 * self.size_m).astype(float)
         weights[:, 0] = 1.0
         return (colors[near] * weights[..., None]).sum(1) / weights.sum(1, keepdims=True)
 

@@ -38,6 +38,9 @@ _ROUND_ANGLES = (0.37, 0.9, 1.71, 2.4, 2.9)
 _SNAP_DEG = 3.0
 #: Directions in which hulls are compared.
 _PROBES = 150
+#: Beside axes that fit exactly (a CAD file), one that only half fits is meant to be different: a
+#: box of 80 x 80 x 81.5 mm is no cube. A scan, where nothing fits exactly, uses all the tolerance.
+_CLEAR = 0.5
 #: A turn that stands off by more than so many tolerances is no near miss.
 _NEAR_MISS = 8.0
 #: Fits: how badly a transform (4x4) fits; up to 1 it is a symmetry.
@@ -132,6 +135,7 @@ class _Search:
         self.centre = self._snapped_centre(hull_centre_of_mass(hull))
         self.corners = hull.points[hull.vertices] - self.centre
         self.probes = even_directions(_PROBES)
+        self.least = np.inf
         self.missed: list[tuple[float, np.ndarray]] = []
 
     def transform(self, R: np.ndarray) -> np.ndarray:
@@ -164,7 +168,8 @@ class _Search:
         groups += self._solids(found)
         for group in sorted(groups, key=lambda g: -len(g.rotations)):
             rotations = refined_group(self.corners, group.rotations)
-            if all(fits(R) <= 1 for R in rotations[1:]):
+            limit = min(1.0, max(_CLEAR, 2 * self.least))
+            if all(fits(R) <= limit for R in rotations[1:]):
                 return _Group(group_name(rotations), rotations)
         return groups[0]
 
@@ -230,8 +235,10 @@ class _Search:
                 worst[order] = misfit
             elif order in (2, 3, 4, 6):
                 self.missed.append((misfit, turn(axis, 2 * np.pi / order)))
+        least = min(worst.values(), default=np.inf)
+        self.least = min(self.least, least)
         # A turn by another order is off by a part of a sector only: it fits, but not as well.
-        return max((n for n, m in worst.items() if m <= 3 * min(worst.values()) + 0.1), default=1)
+        return max((n for n, m in worst.items() if m <= max(_CLEAR, 2 * least)), default=1)
 
     def _hull_orders(self, axis: np.ndarray) -> list[int]:
         """Orders that the hull does not rule out: quick, and most are."""
