@@ -76,7 +76,7 @@ def test_a_group_turns_with_its_body(seed):
         assert apart.max() < 1e-3
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_random_convex_bodies_have_none(seed):
     rng = np.random.default_rng(seed)
