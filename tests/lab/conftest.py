@@ -5,6 +5,7 @@ from PIL import Image
 import pytest
 import trimesh
 
+
 def write_mug(folder):
     """A mug in millimetres, STL."""
     cup = trimesh.creation.revolve([[0, 0], [30, 0], [32, 70], [28, 70], [26, 6], [0, 6]])

@@ -190,7 +190,7 @@ def test_a_camera_file_in_the_configuration(tmp_path, repository_root):
 def test_a_topic_without_ros(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(PerceptionError, match='needs ROS 2 .rclpy, sensor_msgs cannot be imported.'
-                                              ': source a ROS 2 installation, or save the message'):
+                                              ': source a ROS 2 installation, or save the'):
         camera_of('topic:/camera/camera_info')
 
 

@@ -40,7 +40,8 @@ def _refused(capsys, *argv):
                  'but 84 centimetres are 84 cm (--unit cm) would do as well',
                  'origin     (-10.0, 0.0, -35.0) mm from the middle of the box',
                  'triangles, watertight, normals outwards, 0 double, 0 without area; no picture',
-                 'symmetry   none', 'YAML       - {name: mug, shape: mesh, file: mug.stl, unit: mm']),
+                 'symmetry   none',
+                 'YAML       - {name: mug, shape: mesh, file: mug.stl, unit: mm']),
     ('carton.obj', ['carton: 80.0 x 50.0 x 120.0 mm (x, y, z) in unit cm (likely: ',
                     'picture of 16x16 px on it',
                     'symmetry   2-fold about z; the shape alone has more (D2), its picture breaks',
@@ -109,7 +110,7 @@ def test_init_with_everything_said(lab, capsys):
     assert config.camera.distortion == (0.1, -0.2, 0.0001, 0.00005, 0.0)
     assert config.camera.T_base_camera == pytest.approx(T, abs=1e-3)
     assert config.frames.scale == 0.5
-    assert "sub/cell.yaml: is there already; --force replaces it" in _refused(
+    assert 'sub/cell.yaml: is there already; --force replaces it' in _refused(
         capsys, 'init', '--camera', big, '--object', 'mug.stl', '--output', 'sub/cell.yaml')
     assert _run(capsys, 'init', '--camera', big, '--object', 'mug.stl', '--output',
                 'sub/cell.yaml', '--force')[0] == 0
@@ -129,14 +130,14 @@ def test_meshes_that_are_absurd(lab, capsys):
     error = _refused(capsys, 'check', empty)
     assert 'has no triangles' in error or 'cannot be read as OBJ' in error
     flat = _write(lab / 'flat.obj', 'v 0 0 0\nv 50 0 0\nv 0 40 0\nv 50 40 0\nf 1 2 3\nf 2 4 3\n')
-    assert 'the mesh is flat (it has no volume); an object needs' in _refused(capsys, 'check',
-                                                                             flat)
+    assert 'the mesh is flat (it has no volume); an object needs' in _refused(
+        capsys, 'check', flat)
     broken = _write(lab / 'nan.obj',
                     'v 0 0 0\nv nan 0 0\nv 0 40 0\nv 0 0 30\nf 1 2 3\nf 1 2 4\n')
     assert 'not finite numbers; export the mesh again' in _refused(capsys, 'check', broken)
     point = _write(lab / 'point.obj', 'v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n')
-    assert 'all vertices are at one place; export the mesh again' in _refused(capsys, 'check',
-                                                                             point)
+    assert 'all vertices are at one place; export the mesh again' in _refused(
+        capsys, 'check', point)
     trimesh.creation.box([5e6, 1e6, 1e6]).export('huge.stl')
     error = _refused(capsys, 'check', 'huge.stl')
     assert ('huge.stl: the largest extent is 5e+06: 5e+03 m if in millimetres' in error
