@@ -11,10 +11,10 @@ from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
 from sim_trainer.lab.resting_chances import RestingChance
 from sim_trainer.lab.splatting import draw_splats, PAPER, Splats, View, view_from
+from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry
 from sim_trainer.objects.mesh_file import MeshFile
 from sim_trainer.objects.rotation_groups import turn
 from sim_trainer.objects.surface import Surface
-from sim_trainer.objects.symmetry_search import axis_text, FoundSymmetry
 
 SIDE_PX, COLUMNS = 240, 6
 _FONT, _INK = cv2.FONT_HERSHEY_SIMPLEX, (30, 30, 30)

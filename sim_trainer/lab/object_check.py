@@ -16,8 +16,9 @@ from sim_trainer.lab.mesh_facts import mesh_facts, MeshFacts
 from sim_trainer.lab.resting_chances import resting_chances, RestingChance
 from sim_trainer.lab.units import guess_unit, UnitGuess
 from sim_trainer.objects.catalogue import build_catalogue, found_symmetry
+from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry
 from sim_trainer.objects.mesh_file import draw_geometry, largest_extent, load_mesh, MeshFile
-from sim_trainer.objects.symmetry_search import axis_text, find_symmetry, FoundSymmetry
+from sim_trainer.objects.symmetry_search import find_symmetry
 
 logger = logging.getLogger(__name__)
 #: An origin that lies aside of the box's middle axis by less than this part of its sides is kept.

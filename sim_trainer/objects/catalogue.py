@@ -16,11 +16,11 @@ from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.decimation import decimated
+from sim_trainer.objects.found_symmetry import FoundSymmetry
 from sim_trainer.objects.mesh_file import draw_geometry
 from sim_trainer.objects.resting import (MAX_FACES, resting_faces, round_resting_faces,
                                          SCAN_DEG)
-from sim_trainer.objects.symmetry_search import (CONTINUOUS_SAMPLES, find_symmetry,
-                                                 FoundSymmetry)
+from sim_trainer.objects.symmetry_search import CONTINUOUS_SAMPLES, find_symmetry
 
 logger = logging.getLogger(__name__)
 
