@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from sim_trainer import __version__
+from sim_trainer.lab.arguments import add_lab_commands
 
 #: module that is missing -> the extra that brings it
 _EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'moderngl': 'train',
@@ -130,6 +131,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='measure on splits of this BOP data set too')
     ablate.add_argument('--splits', nargs='+', default=[], metavar='S')
     ablate.set_defaults(run=_ablate)
+
+    add_lab_commands(commands)
 
     demo = commands.add_parser('demo', add_help=False,
                                help='simulated camera, pose estimator and monitor on real ROS 2')

@@ -25,8 +25,8 @@ SHAPES = {
     'mesh': ('file',),
 }
 #: What a mesh takes beside its file, and what it is when it is not given.
-MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'turns_about_z': 1,
-                 'round_about_z': False, 'flips': False}
+MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'symmetry': 'auto',
+                 'turns_about_z': 1, 'round_about_z': False, 'flips': False}
 #: unit of a mesh file -> metres.
 UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
 
@@ -56,6 +56,9 @@ class ObjectConfig:
     #: mesh: origin of the object frame: file (default; the file's own) or centre (of the bounding
     #: box)
     origin: str | None = None
+    #: mesh: auto (found from shape and picture), none, or declared by the three keys below;
+    #: default: declared where one of them is given, else auto
+    symmetry: str | None = None
     #: mesh: looks the same after every 1/n turn about z (default 1: no symmetry)
     turns_about_z: int | None = None
     #: mesh: looks the same after any turn about z (default false)
@@ -107,15 +110,24 @@ class ObjectConfig:
             self._check_mesh(label)
 
     def _check_mesh(self, label: str) -> None:
+        turns = ('turns_about_z', 'round_about_z', 'flips')
+        if self.symmetry is None and any(getattr(self, key) is not None for key in turns):
+            object.__setattr__(self, 'symmetry', 'declared')
         for key, default in MESH_DEFAULTS.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
         for key, choices in (('unit', tuple(UNITS_M)), ('up', ('z', 'y')),
-                             ('origin', ('file', 'centre'))):
+                             ('origin', ('file', 'centre')),
+                             ('symmetry', ('auto', 'none', 'declared'))):
             value = getattr(self, key)
             if value not in choices:
                 raise ConfigurationError(f'{label}: {key} = {value!r}; expected one of '
                                          f'{", ".join(choices)}')
+        if self.symmetry != 'declared':
+            for key in turns:
+                if getattr(self, key) != MESH_DEFAULTS[key]:
+                    raise ConfigurationError(f'{label}: symmetry: {self.symmetry} and {key} '
+                                             'contradict each other; leave one of them out')
         if not 1 <= self.turns_about_z <= 64:
             raise ConfigurationError(f'{label}: turns_about_z = {self.turns_about_z}; expected '
                                      '1...64 (round_about_z: true for a round object)')
