@@ -27,9 +27,9 @@ class TransformsPublisher:
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's instances."""
-        settings = self._node.settings
-        reserved = {clean_frame_id(result.header.frame_id), settings.target_frame,
-                    clean_frame_id(result.image_header.frame_id), settings.base_frame}
+        # The target frame, or the camera's; the camera's; the base's.
+        reserved = {clean_frame_id(result.header.frame_id),
+                    clean_frame_id(result.image_header.frame_id), self._node.settings.base_frame}
         transforms = []
         for instance in result.instances:
             frame = self._names.choose(instance.instance_name, reserved)

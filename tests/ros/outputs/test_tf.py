@@ -105,20 +105,21 @@ def test_with_both_names_taken_the_instance_is_left_out(
     assert logs.wait_for(lambda m: 'is left out of TF' in m.msg)
 
 
-@pytest.mark.parametrize('role', ['base and target frame', 'camera frame'])
+@pytest.mark.parametrize('role, parameters', [
+    ('camera', {}), ('camera', {'target_frame': 'base_link'}), ('base', {'base_frame': 'cube_0'}),
+    ('target', {'target_frame': 'cube_0'})])
 def test_camera_base_and_target_frame_are_never_overwritten(
-        ros_graph, make_camera_client, tiny_model, camera_pose, ask, own, role):
-    if role == 'camera frame':
-        ros_graph.start_estimator(model=str(tiny_model), camera_pose=camera_pose)
-    else:
-        ros_graph.start_estimator(model=str(tiny_model), camera_pose=camera_pose,
-                                  base_frame='cube_0', target_frame='cube_0')
+        ros_graph, make_camera_client, tiny_model, camera_pose, ask, own, role, parameters):
+    ros_graph.start_estimator(model=str(tiny_model), camera_pose=camera_pose, **parameters)
+    if role == 'target':
+        ros_graph.publisher(TFMessage, '/tf_static', qos=STATIC_QOS).publish(
+            foreign('base_link', parent='cube_0'))
     logs = ros_graph.listen(Log, '/rosout', 100)
     camera = make_camera_client()
 
     def make_image():
         image = camera.image()
-        if role == 'camera frame':
+        if role == 'camera':
             image.header.frame_id = '/cube_0'
         return image
 
