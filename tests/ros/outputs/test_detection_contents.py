@@ -126,13 +126,20 @@ def test_covariance_is_symmetric_and_turns_into_the_target_frame(
     assert len(message.detections) == len(expected[0])
 
 
-def test_the_pose_of_each_object_is_its_best_instance(make_camera_client, photograph, expected):
-    best = expected[0][0]
-    message, pose = photograph(
-        make_camera_client, ('detections', Detection3DArray),
-        (f'{best.object_name}/pose', PoseWithCovarianceStamped))
-    assert pose.header == message.header
+def test_the_pose_of_each_object_is_its_best_instance(
+        ros_graph, make_camera_client, tiny_model, camera_pose, show, ask):
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=camera_pose)
+    covariance = np.diag([1e-6, 2e-6, 3e-6, 1e-3, 2e-3, 3e-3])
+    show(node, *(('cube', make_transform(np.eye(3), (x_m, 0.0, 0.8)), covariance)
+                 for x_m in (0.2, -0.2)))
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    poses = ros_graph.listen(PoseWithCovarianceStamped, 'pose_estimator/cube/pose')
+    _, message, pose = ask(make_camera_client(), detections, poses)
+    assert len(message.detections) == 2 and pose.header == message.header
     assert pose.pose == message.detections[0].results[0].pose
+    assert pose.pose.pose.position.x == pytest.approx(0.2)
+    assert np.diag(np.reshape(pose.pose.covariance, (6, 6))) == pytest.approx(
+        np.diag(covariance))
 
 
 def test_known_pose_becomes_known_pixel_becomes_published_pose(
