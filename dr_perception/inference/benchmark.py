@@ -13,8 +13,10 @@ from dr_perception.inference.estimator import PoseEstimator
 
 #: Pictures before the clock starts: memory is taken, engines are built.
 WARM_UP_PICTURES = 3
-NETWORK = 'network'
-TOTAL = 'total'
+NETWORK, TOTAL = 'network', 'total'
+#: What follows the network.
+AFTER_NETWORK = 'decode + pose'
+_AFTER = ('decode', 'pose')
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class StageTimes:
     """Milliseconds a picture.
 
     Attributes:
-        p50_ms, p95_ms: by stage, and 'total'.
+        p50_ms, p95_ms: by stage, and 'decode + pose', 'total'.
         mean_total_ms: of the whole.
         outside_network: part (0 ... 1) of the mean total that is not the network.
         objects: detections a picture, mean.
@@ -62,7 +64,9 @@ def measure_stages(estimator: PoseEstimator, images_rgb: Sequence[np.ndarray],
                                         T_base_camera)
         total_ms = (time.perf_counter() - start_s) * 1e3
         if number >= 0:
-            rows.append({**estimator.last_timing_ms, TOTAL: total_ms})
+            stages = estimator.last_timing_ms
+            rows.append({**stages, AFTER_NETWORK: sum(stages[name] for name in _AFTER),
+                         TOTAL: total_ms})
             found += len(detections)
     samples = {stage: np.array([row[stage] for row in rows]) for stage in rows[0]}
     mean_total_ms = float(samples[TOTAL].mean())
