@@ -1,4 +1,4 @@
-"""How long the estimator takes for a picture, by stage."""
+"""How long the estimator takes for a picture, by stage; and its network for several at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import time
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.errors import ModelFileError
+from dr_perception.core.preprocessing import network_input
 from dr_perception.inference.estimator import PoseEstimator
+from dr_perception.inference.session import OnnxNetwork
 
 #: Pictures before the clock starts: memory is taken, engines are built.
 WARM_UP_PICTURES = 3
@@ -75,3 +78,33 @@ def measure_stages(estimator: PoseEstimator, images_rgb: Sequence[np.ndarray],
         {stage: float(np.percentile(ms, 95)) for stage, ms in samples.items()},
         mean_total_ms, float(1.0 - samples[NETWORK].mean() / mean_total_ms), found / repeat,
         repeat)
+
+
+def measure_batch(network: OnnxNetwork, images_rgb: Sequence[np.ndarray], camera: PinholeCamera,
+                  batch: int, repeat: int) -> float:
+    """Milliseconds of the network for each picture of a batch, median.
+
+    Args:
+        network: the model.
+        images_rgb: (H, W, 3) uint8 each; taken in turn.
+        camera: their camera.
+        batch: pictures in one run, as several cameras that share the network give it.
+        repeat: pictures in all, rounded up to whole batches.
+
+    Raises:
+        ModelFileError: the graph takes no such batch.
+    """
+    inputs = np.stack([network_input(images_rgb[i % len(images_rgb)], camera,
+                                     network.contract.input).image_rgb for i in range(batch)])
+    times_ms = []
+    for number in range(-1, -(-repeat // batch)):
+        start_s = time.perf_counter()
+        try:
+            network.run(inputs)
+        except Exception as error:  # the pybind layer raises several unrelated types
+            raise ModelFileError(f'{network.path}: cannot run {batch} pictures at once '
+                                 f'({" ".join(str(error).split())[:200]}); use a batch of 1'
+                                 ) from error
+        if number >= 0:
+            times_ms.append((time.perf_counter() - start_s) * 1e3 / batch)
+    return float(np.median(times_ms))

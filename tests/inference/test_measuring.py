@@ -1,14 +1,17 @@
 """The drawn pictures that time is measured with, and the stages of the time."""
 import os
 from pathlib import Path
+import time
 
 import numpy as np
 import pytest
 
 from dr_perception import PoseEstimator
+from dr_perception.core.errors import ModelFileError
 from dr_perception.core.transforms import invert_transform
 from dr_perception.inference import machine
-from dr_perception.inference.benchmark import AFTER_NETWORK, measure_stages, NETWORK, TOTAL
+from dr_perception.inference.benchmark import (AFTER_NETWORK, measure_batch, measure_stages,
+                                               NETWORK, TOTAL)
 from dr_perception.inference.drawn_scene import draw_scene, reference_camera, reference_pose
 
 
@@ -57,6 +60,35 @@ def test_stages_add_up(estimator):
         assert values[AFTER_NETWORK] < values[TOTAL]
     assert times.pictures_per_s == pytest.approx(1e3 / times.mean_total_ms)
     assert 0 < times.outside_network < 1
+
+
+def test_a_batch_is_timed_by_the_picture(estimator):
+    runs = []
+
+    class Network:
+        contract = estimator.contract
+
+        def run(self, image_rgb):
+            runs.append(image_rgb.shape)
+            time.sleep(0.04)
+
+    scene = draw_scene(estimator.contract, 320, 240, 0)
+    ms = measure_batch(Network(), [scene.image_rgb], scene.camera, 4, 10)
+    assert len(runs) == 4 and {shape[0] for shape in runs} == {4}  # one to warm up
+    assert 10 <= ms < 40
+
+
+def test_a_graph_that_takes_no_batch_is_named(estimator):
+    class Network:
+        contract, path = estimator.contract, 'single.onnx'
+
+        def run(self, image_rgb):
+            raise RuntimeError('Got: 4 Expected: 1')
+
+    scene = draw_scene(estimator.contract, 320, 240, 0)
+    with pytest.raises(ModelFileError, match='single.onnx: cannot run 4 pictures at once .*'
+                                             'Expected: 1.; use a batch of 1'):
+        measure_batch(Network(), [scene.image_rgb], scene.camera, 4, 10)
 
 
 def test_the_machine_is_named():

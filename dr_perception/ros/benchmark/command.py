@@ -15,9 +15,10 @@ from typing import Any
 from dr_perception import __version__, PoseEstimator
 from dr_perception.core.errors import PerceptionError
 from dr_perception.inference import machine
-from dr_perception.inference.benchmark import measure_stages
+from dr_perception.inference.benchmark import measure_batch, measure_stages
 from dr_perception.inference.provider_check import (require_provider, running_providers,
                                                     runtime_version)
+from dr_perception.inference.session import OnnxNetwork
 from dr_perception.ros.benchmark.errors import BenchmarkError
 from dr_perception.ros.benchmark.pictures import (drawn_pictures, pictures_of_folder,
                                                   resized_pictures)
@@ -43,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help='image sizes (default: 640x480,1280x720,1920x1080)')
     parser.add_argument('--repeat', type=_count, default=100, metavar='N',
                         help='pictures for each figure (default: 100)')
+    parser.add_argument('--batch', type=int, choices=range(1, 65), default=4, metavar='N',
+                        help='pictures of a batch, as of several cameras that share the network '
+                        '(default: 4)')
     parser.add_argument('--pictures', type=Path, metavar='DIR',
                         help="measure with a folder's pictures (default: drawn ones, each with "
                         "the model's objects; time depends on how many are found)")
@@ -101,10 +105,13 @@ def run_benchmark(options: argparse.Namespace) -> tuple[list[Row], dict[str, str
                         else resized_pictures(folder, contract, width_px, height_px))
             stages = measure_stages(estimator, pictures.images_rgb, pictures.camera,
                                     pictures.T_base_camera, options.repeat)
+            batch_ms = measure_batch(OnnxNetwork(path, [provider], options.threads),
+                                     pictures.images_rgb, pictures.camera, options.batch,
+                                     options.repeat)
             transport = None if options.without_ros else measure_transport(
                 path, provider, options.threads, pictures, options.repeat,
                 stages.pictures_per_s)
-            rows.append(Row(provider, width_px, height_px, stages, transport))
+            rows.append(Row(provider, width_px, height_px, stages, batch_ms, transport))
     estimator = PoseEstimator.from_file(path)
     return rows, {
         'machine': f'{machine.processor_name()}, {machine.usable_cores()} cores; '
@@ -116,6 +123,7 @@ def run_benchmark(options: argparse.Namespace) -> tuple[list[Row], dict[str, str
                  f'{len(contract.objects)} objects',
         'pictures': f'{pictures.description}; {options.repeat} for each figure, after a warm-up; '
                     'decoding and poses take longer the more objects are found',
+        'batch': f'{options.batch} pictures in one run of the network, time for each',
         'with ROS': 'left out' if options.without_ros else (
             "the node and a camera in a process each; stamp to poses (arrived in the camera's "
             'process) at 30 pictures/s or 0.6 of frames/s without ROS, whichever is less; '

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--model', default='', metavar='ONNX',
                         help='model file (default: the shipped models/tabletop.onnx)')
     parser.add_argument('--seconds', type=_seconds, default=5.0, metavar='S',
-                        help='how long to listen to the ROS graph (default: 5)')
+                        help='how long to listen, once another node was found (default: 5)')
     parser.add_argument('--providers', type=_names, default=(), metavar='A,B',
                         help='execution providers that must run the model (default: each '
                         'installed one is tried)')

@@ -27,6 +27,9 @@ from dr_perception.ros.doctor.observation import (COMPRESSED_TYPE, Endpoint, fin
 NODE_NAME = 'dr_perception_doctor'
 _DETECTIONS_TYPE = 'vision_msgs/msg/Detection3DArray'
 _LOOK_PERIOD_S = 0.3
+#: DDS announces a participant every 3 s; when its first announcements are lost, the graph looks
+#: empty until then.
+DISCOVERY_S = 4.0
 _TF_QOS = QoSProfile(depth=100)
 _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -40,7 +43,7 @@ def watch(image_topic: str, info_topic: str, seconds: float) -> Observation:
 
     Args:
         image_topic, info_topic: to listen to; '' finds them.
-        seconds: how long.
+        seconds: how long, from the moment when another node was found.
 
     Raises:
         DoctorError: a topic name that cannot be.
@@ -55,12 +58,14 @@ def watch(image_topic: str, info_topic: str, seconds: float) -> Observation:
         names = [_resolve(node, option, name) for option, name in
                  (('--image', image_topic), ('--camera-info', info_topic))]
         graph_watch = _GraphWatch(node, names[0], names[1], seconds)
-        end_s = time.monotonic() + seconds
-        look_s = 0.0
+        end_s = time.monotonic() + max(DISCOVERY_S, seconds)
+        look_s, is_alone = 0.0, True
         while time.monotonic() < end_s:
             if time.monotonic() >= look_s:
                 graph_watch.look()
                 look_s = time.monotonic() + _LOOK_PERIOD_S
+                if is_alone and set(node.get_node_names()) != {NODE_NAME}:
+                    is_alone, end_s = False, time.monotonic() + seconds
             executor.spin_once(timeout_sec=0.05)
         graph_watch.look()
         return graph_watch.observation

@@ -53,6 +53,7 @@ def test_the_table_has_a_row_for_each_provider_and_size(measured):
         (CPU, '640x480'), (CPU, '1280x720')]
     for row in rows:
         assert float(row['frames/s without ROS']) > 0
+        assert float(row['network ms a picture of a batch']) > 0
         assert float(row['frames/s with ROS']) > 0
         assert float(row['node RSS MB']) > 20
         for column in COLUMNS:
