@@ -8,7 +8,8 @@ import pytest
 from dr_perception.core.errors import ProviderError
 from dr_perception.inference import provider_check
 from dr_perception.inference.provider_check import (check_provider, CPU, installed_providers,
-                                                    require_provider, running_providers)
+                                                    ProviderCheck, require_provider,
+                                                    running_providers)
 
 CUDA, TENSORRT = 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
 #: What onnxruntime-gpu 1.31 writes on a machine without GPU libraries.
@@ -47,6 +48,16 @@ def test_only_providers_that_run_something_are_taken(model):
     assert CPU in running and set(running) <= set(installed_providers())
     for name in set(installed_providers()) - set(running):
         assert 'run' in check_provider(model, name, 32).reason
+
+
+def test_active_is_not_enough(model):
+    # Azure's provider is in every wheel: always active, and it runs nothing of a local model.
+    assert not ProviderCheck('A', True, is_active=True, nodes={CPU: 45}).runs_model
+    assert ProviderCheck('A', True, is_active=True, nodes={CPU: 3, 'A': 1}).runs_model
+    azure = check_provider(model, 'AzureExecutionProvider', 32)
+    if azure.is_installed:
+        assert azure.is_active and 'active but runs no node' in azure.reason
+        assert 'leave AzureExecutionProvider out' in azure.remedy
 
 
 def test_a_provider_that_is_not_built_in(model):
