@@ -91,8 +91,8 @@ def _measured():
 
 
 def test_plain_sentences_with_truth(contract):
-    report = GapReport(contract, _measured(), [_examined(i, [0, 0, 1], [0, 0, 1], 90 + 10 * i, 0.99, 0.5)
-                                               for i in range(10)], True)
+    drawn = [_examined(i, [0, 0, 1], [0, 0, 1], 90 + 10 * i, 0.99, 0.5) for i in range(10)]
+    report = GapReport(contract, _measured(), drawn, True)
     lines = sentences(report)
     assert lines[0] == ('Expect 3 mm at 0.8 m: 20 of 24 objects are found within 2 cm, with a '
                         'mean error of 0.32 cm; 0 are invented in 24 pictures.')

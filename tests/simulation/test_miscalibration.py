@@ -1,4 +1,4 @@
-"""Calibration errors as a part of the domain: zero changes nothing, and the covariance shows it."""
+"""Calibration errors as a part of the domain: zero changes nothing, the covariance shows it."""
 import dataclasses
 import json
 from pathlib import Path
