@@ -1,4 +1,6 @@
 """Synthetic photographs of boards: every pixel's ray meets the printed plane."""
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,13 @@ from dr_perception.core.transforms import invert_transform, look_at, make_transf
 
 #: Samples a pixel and axis.
 _FINER = 2
+
+
+@lru_cache(maxsize=8)
+def _printed(spec):
+    """The print, as ink runs, and its pixels a metre."""
+    image, px_per_m = spec.draw()
+    return cv2.GaussianBlur(image, (0, 0), px_per_m / 2500), px_per_m
 
 
 def _places(camera, T_board_camera):
@@ -57,14 +66,13 @@ def on_table():
 def photograph():
     """Return a function: the picture of a printed board."""
     def make(spec, camera, T_base_camera, T_base_board, rng=None, noise=2.0):
-        print_image, px_per_m = spec.draw()
+        print_image, px_per_m = _printed(spec)
         places = _places(camera.resized(camera.width_px * _FINER, camera.height_px * _FINER),
                          invert_transform(T_base_board) @ T_base_camera)
         height, width = print_image.shape
         places = places * [px_per_m, -px_per_m] + [(width - 1) / 2, (height - 1) / 2]
         places = np.clip(places, -1e6, 1e6).astype(np.float32)
-        soft = cv2.GaussianBlur(print_image, (0, 0), px_per_m / 2500)
-        image = cv2.remap(soft, places, None, cv2.INTER_LINEAR,
+        image = cv2.remap(print_image, places, None, cv2.INTER_LINEAR,
                           borderMode=cv2.BORDER_CONSTANT, borderValue=150)
         image = cv2.resize(image, (camera.width_px, camera.height_px),
                            interpolation=cv2.INTER_AREA)

@@ -20,6 +20,7 @@ from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.dataset.frames import scene_key
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.evaluation.calibration import calibrate
+from sim_trainer.evaluation.heldout import held_out_pictures, simulated_pictures
 from sim_trainer.evaluation.report import CHI2_90
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import object_from_points
@@ -107,6 +108,28 @@ def test_what_stands_on_the_true_table_is_where_the_told_base_has_it():
     T_told_object = told.T_told_camera(T) @ invert_transform(T) @ T_base_object
     assert np.allclose(told.T_base_camera @ T_told_object, T_told_base @ T_base_object)
     assert told.camera.fx_px * zoom == pytest.approx(615)
+
+
+@pytest.mark.parametrize('pictures, told', [(held_out_pictures, True),
+                                            (simulated_pictures, False)])
+def test_calibration_pictures_tell_the_nominal_camera(config, pictures, told):
+    wrong = dataclasses.replace(
+        config, calibration_error=dataclasses.replace(ERROR, plane_tilt_deg=0.0),
+        randomization=dataclasses.replace(
+            config.randomization, viewpoint=dataclasses.replace(config.randomization.viewpoint,
+                                                                enabled=False)))
+    [picture] = pictures(wrong, 1)
+    record, nominal = picture.record, config.camera
+    assert np.allclose(picture.T_base_camera, nominal.T_base_camera) == told
+    assert (abs(picture.camera.fx_px - nominal.fx_px) < 1e-9) == told
+    assert not np.allclose(record.T_base_camera, nominal.T_base_camera)
+    height_m = record.told.T_told_base[2, 3]
+    assert abs(height_m) > 1e-5
+    for instance, body in zip(picture.instances, record.instances):
+        # Where the arm, which believes in the told base, has to reach.
+        T_base_object = picture.T_base_camera @ instance.T_camera_object
+        wanted = record.told.T_told_base @ body.T_base_body if told else body.T_base_body
+        assert np.allclose(T_base_object, wanted, atol=1e-9)
 
 
 def _pictures(model, error, seed, count):
