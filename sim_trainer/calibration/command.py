@@ -119,10 +119,11 @@ def _points(arguments: argparse.Namespace):
     from sim_trainer.calibration.detection import find_board
     from sim_trainer.calibration.errors import CalibrationError
     from sim_trainer.calibration.marks import read_marks
-    from sim_trainer.calibration.points import merged
+    from sim_trainer.calibration.points import check_inside, merged
     camera = read_camera(arguments.camera)
     if arguments.board == 'marks':
         points = read_marks(arguments.marks, arguments.marks_sigma_m)
+        check_inside(points, camera.width_px, camera.height_px)
         images = [read_picture(path, camera) for path in arguments.pictures[:1]]
         return points, camera, images[0] if images else None
     spec, T_base_board = _spec(arguments), board_pose(arguments.board_at)

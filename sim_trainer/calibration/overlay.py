@@ -16,6 +16,8 @@ _GOOD_RGB, _OUTLIER_RGB, _GRID_RGB, _RESIDUAL_RGB = ((60, 255, 120), (255, 40, 2
 #: Residuals are drawn this much longer than they are.
 RESIDUAL_ZOOM = 20.0
 _STEPS = 24
+#: Axes are no longer than this.
+_AXIS_M = 0.15
 
 
 def draw_overlay(image_rgb: np.ndarray, result: CalibrationResult, views: list[TableView]
@@ -51,11 +53,11 @@ def draw_overlay(image_rgb: np.ndarray, result: CalibrationResult, views: list[T
 def _axes(image: np.ndarray, camera: PinholeCamera, T_camera_base: np.ndarray,
           result: CalibrationResult) -> None:
     middle = result.points.points_base_m.mean(0)
-    extent = float(np.ptp(result.points.points_base_m, axis=0).max())
+    length_m = min(0.5 * float(np.ptp(result.points.points_base_m, axis=0).max()), _AXIS_M)
     # The base's own axes where they are in the picture, else the base's directions at the board.
     for origin, name in ((np.zeros(3), 'base'), (middle, 'middle')):
         for axis, color, letter in zip(np.eye(3), (_X_RGB, _Y_RGB, _Z_RGB), 'xyz'):
-            end = origin + 0.5 * extent * axis
+            end = origin + length_m * axis
             _line(image, camera, T_camera_base, origin, end, color, 2)
             pixel = camera.project(transform_points(T_camera_base, end[None]))[0]
             if _inside(image, pixel):

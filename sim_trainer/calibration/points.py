@@ -56,6 +56,15 @@ def check_points(points: ImagePoints) -> None:
                                    'that line: the corners of a rectangle are best')
 
 
+def check_inside(points: ImagePoints, width_px: int, height_px: int) -> None:
+    """Raise a CalibrationError for a point outside of the picture."""
+    for name, (u, v) in zip(points.names, points.pixels):
+        if not (-0.5 <= u <= width_px - 0.5 and -0.5 <= v <= height_px - 0.5):
+            raise CalibrationError(f'{name}: ({u:g}, {v:g}) px lies outside of the picture of '
+                                   f'{width_px}x{height_px} px; give pixels of this resolution, '
+                                   'or the camera of the picture that was measured in')
+
+
 def merged(pictures: Sequence[tuple[str, ImagePoints]]) -> ImagePoints:
     """One set from several pictures of a camera, board and marks that all stand still.
 

@@ -59,6 +59,10 @@ def test_marks_without_a_picture(tmp_path, camera, view, capsys):
     printed = capsys.readouterr().out
     assert 'warning: mark 5 was left out: it lies 42.4 px from' in printed
     assert 'position 1.1000 0.0500 0.6500 m' in printed
+    assert _calibrate('--camera', '300,300,159.5,119.5,320,240', '--board', 'marks', '--marks',
+                      tmp_path / 'marks.csv') == 2
+    assert 'px lies outside of the picture of 320x240 px; give pixels of this' in (
+        capsys.readouterr().err)
 
 
 def test_the_print_can_be_found(tmp_path, capsys):
