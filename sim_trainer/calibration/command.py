@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('pictures', nargs='*', type=Path, metavar='PICTURES',
                         help='of one camera and board (or marks), all standing still')
     parser.add_argument('--camera', metavar='CAMERA',
-                        help='camera_calibration YAML, or fx,fy,cx,cy,width,height[,distortion]')
+                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; or topic:NAME')
     parser.add_argument('--board', choices=KINDS, required=True,
                         help='a tag or board of tags, a chessboard with tags, or marks')
     parser.add_argument('--size-m', type=float, metavar='M',
@@ -115,12 +115,12 @@ def _spec(arguments: argparse.Namespace):
 def _points(arguments: argparse.Namespace):
     """The points, the camera and the first picture (None of marks without one)."""
     from sim_trainer.calibration.calibrate import board_pose, read_picture
-    from sim_trainer.calibration.camera_input import read_camera
+    from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.calibration.detection import find_board
     from sim_trainer.calibration.errors import CalibrationError
     from sim_trainer.calibration.marks import read_marks
     from sim_trainer.calibration.points import check_inside, merged
-    camera = read_camera(arguments.camera)
+    camera = camera_of(arguments.camera)
     if arguments.board == 'marks':
         points = read_marks(arguments.marks, arguments.marks_sigma_m)
         check_inside(points, camera.width_px, camera.height_px)

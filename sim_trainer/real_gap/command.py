@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'data set')
     parser.add_argument('--truth', metavar='SPLIT', help='split of the data set: with truth')
     parser.add_argument('--camera', metavar='CAMERA',
-                        help='camera_calibration YAML, or fx,fy,cx,cy,width,height[,distortion]; '
+                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; or topic:NAME; '
                         'default: of --config; BOP data sets have their own')
     parser.add_argument('--calibration', type=Path, metavar='JSON',
                         help='calibration.json of calibrate: where the camera stands; default: '
@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _own_pictures(arguments: argparse.Namespace, config):
-    from sim_trainer.calibration.camera_input import read_camera
+    from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.errors import ConfigurationError
     from sim_trainer.real_gap.examined import folder_pictures
     if arguments.camera:
-        camera = read_camera(arguments.camera)
+        camera = camera_of(arguments.camera)
     elif config:
         camera = config.camera.camera
     else:
