@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('pictures', nargs='*', type=Path, metavar='PICTURES',
                         help='of one camera and board (or marks), all standing still')
     parser.add_argument('--camera', metavar='CAMERA',
-                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; or topic:NAME')
+                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; '
+                        'or topic:NAME')
     parser.add_argument('--board', choices=KINDS, required=True,
                         help='a tag or board of tags, a chessboard with tags, or marks')
     parser.add_argument('--size-m', type=float, metavar='M',

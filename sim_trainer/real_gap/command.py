@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'data set')
     parser.add_argument('--truth', metavar='SPLIT', help='split of the data set: with truth')
     parser.add_argument('--camera', metavar='CAMERA',
-                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; or topic:NAME; '
+                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; '
+                        'or topic:NAME; '
                         'default: of --config; BOP data sets have their own')
     parser.add_argument('--calibration', type=Path, metavar='JSON',
                         help='calibration.json of calibrate: where the camera stands; default: '
