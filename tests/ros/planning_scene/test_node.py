@@ -313,6 +313,19 @@ def test_every_parameter_is_described(cell):
         assert (spec.low is None) == isinstance(spec.default, (bool, str))
 
 
+def test_the_documentation_has_every_parameter_with_default_and_range(repository_root):
+    from dr_perception.ros.planning_scene.parameters import SPECS
+    lines = (repository_root / 'docs' / 'integration.md').read_text(encoding='utf-8').splitlines()
+    rows = {cells[1].strip(' `'): [cell.strip(' `') for cell in cells[2:4]] for cells in (
+        line.split('|') for line in lines) if len(cells) == 6}
+    for spec in SPECS:
+        default, span = rows[spec.name]
+        wanted = {True: 'true', False: 'false', '': "''"}.get(spec.default, str(spec.default))
+        assert default == wanted, spec.name
+        if spec.low is not None:
+            assert span == f'{spec.low:g} … {spec.high:g}', spec.name
+
+
 @pytest.mark.parametrize('values, message', [
     ({'output': 'world'}, "output: got 'world'; expected one of collision_object"),
     ({'add_after_hits': 0}, 'add_after_hits'),

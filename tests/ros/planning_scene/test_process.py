@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -75,3 +76,36 @@ def test_without_moveits_messages_the_remedy_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'moveit_msgs.msg', None)
     with pytest.raises(MissingDependencyError, match='apt-get install ros-jazzy-moveit-msgs'):
         main.make_node()
+
+
+def test_from_a_picture_to_the_planner(cell, scene, tiny_model, make_camera_client):
+    """The estimator here, the planning scene's node in a process of its own."""
+    import numpy as np
+
+    from dr_perception.core.transforms import quat_xyzw_from_rotation
+    from dr_perception.ros.conversions import pose_to_matrix
+    objects = cell.graph.listen(CollisionObject, 'collision_object', 100).messages
+    pose = [*scene.T_base_camera[:3, 3], *quat_xyzw_from_rotation(scene.T_base_camera[:3, :3])]
+    cell.graph.start_estimator(model=str(tiny_model), target_frame='base_link',
+                               camera_pose=[float(number) for number in pose])
+    process = start(cell.graph.namespace, '-p', f'model:={tiny_model}')
+    try:
+        camera = make_camera_client()
+
+        def are_added():
+            camera.send_image()
+            time.sleep(0.1)
+            return len(objects) >= 2
+
+        cell.wait_until(are_added, lambda: objects)
+        process.send_signal(signal.SIGINT)
+        code, output = finish(process)
+    finally:
+        process.kill()
+    assert code == 0, output
+    for message in objects[:2]:
+        assert message.operation == CollisionObject.ADD
+        assert message.header.frame_id == 'base_link'
+        T_base_object = scene.T_base_objects[message.type.key]
+        assert np.allclose(pose_to_matrix(message.pose)[:3, 3], T_base_object[:3, 3], atol=2e-3)
+    assert {message.id for message in objects[:2]} == {'cube_0', 'rectangular_prism_0'}
