@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import uninstall_signal_handlers
 
 from dr_perception.core.errors import MissingDependencyError
 from dr_perception.ros.node_process import run_node
@@ -36,9 +35,9 @@ def make_node() -> Any:
 
 
 def _run(node: Any, executor: SingleThreadedExecutor) -> int:
-    # rclpy's own handler would end the context first, and the node could not remove its objects.
+    # In place of rclpy's handlers: these end the context first, and then the node could not remove
+    # its objects any more.
     told_to_end = threading.Event()
-    uninstall_signal_handlers()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told_to_end.set())
     while not told_to_end.is_set():
