@@ -96,6 +96,8 @@ def scene_key(config: SceneConfig) -> str:
     data.pop('training')
     if not config.calibration_error.acts:       # the key of before there was this section
         data.pop('calibration_error')
+    for entry in data['objects']:
+        entry.pop('subframes')      # where to grasp an object is not to be seen
     data['frames'] = {k: v for k, v in data['frames'].items()
                       if k not in ('workers', 'count', 'pool_count', 'bop')}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

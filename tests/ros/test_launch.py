@@ -63,6 +63,28 @@ def test_launch_arguments_are_parameters_of_the_node():
     assert set(module.OUTPUTS) == {entry.name for entry in registered_outputs()}
 
 
+def test_the_planning_scene_node_starts_where_it_is_wanted(tmp_path):
+    from launch_ros.actions import Node
+
+    def executables(**arguments):
+        context, made = entities('bringup.launch.py', **arguments)
+        nodes = [entity for entity in made if isinstance(entity, Node)]
+        for node in nodes:
+            node._perform_substitutions(context)
+        return {node.node_executable: node for node in nodes}
+
+    assert list(executables()) == ['pose_estimator']
+    nodes = executables(planning_scene='true', base_frame='world', model='m.onnx',
+                        namespace='cell', use_sim_time='true')
+    assert set(nodes) == {'pose_estimator', 'planning_scene'}
+    node = nodes['planning_scene']
+    assert node.node_name == '/cell/planning_scene'
+    text = ''.join(open(path).read() for path, is_file in node._Node__expanded_parameter_arguments
+                   if is_file)
+    for line in ('planning_frame: world', 'model: m.onnx', 'use_sim_time: true'):
+        assert line in text
+
+
 def test_camera_info_defaults_to_the_one_beside_the_image():
     from launch_ros.actions import LifecycleNode
     context, made = entities('bringup.launch.py', image='/camera/left/image_raw')
