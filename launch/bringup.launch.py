@@ -6,12 +6,17 @@ The pose estimator, configured and active: camera in, poses out.
 Arguments left empty keep the value of `params_file`, or else the node's own default.
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
+from pathlib import Path
 
-OUTPUTS = ('detections', 'poses', 'object_poses', 'tf', 'debug_image')
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+
+OUTPUTS = ('detections', 'poses', 'object_poses', 'tf', 'markers', 'debug_image', 'vision_info')
+#: Beside this folder in the checkout as in the installed package.
+RVIZ_CONFIG = Path(__file__).parents[1] / 'config' / 'dr_perception.rviz'
 BOOLEANS = ('true', 'false')
 
 ARGUMENTS = [
@@ -70,6 +75,16 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
         description='Least level of log lines.'),
+    DeclareLaunchArgument(
+        'rviz', default_value='false', choices=BOOLEANS,
+        description='Start RViz with config/dr_perception.rviz, if the package rviz2 is there.'),
+    DeclareLaunchArgument(
+        'rviz_fixed_frame', default_value='', description='Fixed frame of RViz; empty: '
+        'target_frame, or else base_frame. Without TF the frame of the camera shows something.'),
+    DeclareLaunchArgument(
+        'planning_scene', default_value='false', choices=BOOLEANS,
+        description="Also start the node planning_scene: detections to MoveIt's collision "
+        'objects, in base_frame; its parameters come from params_file.'),
     *(DeclareLaunchArgument(
         f'publish_{name}', default_value='', choices=['', *BOOLEANS],
         description=f'Publish the output {name}; empty: true.') for name in OUTPUTS),
@@ -101,27 +116,95 @@ def node_parameters(values):
     return {name: read(values[name]) for name, read in readers.items() if values.get(name)}
 
 
-def make_node(context):
-    """Return the node; runs when the arguments are known."""
+def planning_scene_node(values, has_file):
+    """
+    Return the node planning_scene.
+
+    Args:
+        values: launch arguments, name -> text, that were given.
+        has_file: there is a params_file.
+    """
+    parameters = {}
+    if values.get('base_frame'):
+        parameters['planning_frame'] = values['base_frame']
+    if values.get('model'):
+        parameters['model'] = values['model']
+    if values.get('use_sim_time'):
+        parameters['use_sim_time'] = values['use_sim_time'] == 'true'
+    return Node(
+        package='dr_perception', executable='planning_scene', name='planning_scene',
+        namespace=values.get('namespace', ''), output='screen',
+        parameters=[*([values['params_file']] if has_file else []), parameters],
+        ros_arguments=['--log-level', values.get('log_level', 'info')])
+
+
+def make_nodes(context):
+    """Return the nodes; runs when the arguments are known."""
     values = {entry.name: LaunchConfiguration(entry.name).perform(context)
               for entry in ARGUMENTS}
     image = values['image']
-    beside = '/'.join([*image.split('/')[:-1], 'camera_info'])
     # A params_file must not lose against defaults, only against what was given.
     defaults = {entry.name: ''.join(part.perform(context) for part in entry.default_value)
                 for entry in ARGUMENTS}
     has_file = bool(values['params_file'])
     given = {name: text for name, text in values.items()
              if not (has_file and text == defaults[name])}
-    return [LifecycleNode(
+    extra = [planning_scene_node(given, has_file)] if values['planning_scene'] == 'true' else []
+    return [*extra, LifecycleNode(
         package='dr_perception', executable='pose_estimator', name='pose_estimator',
         namespace=values['namespace'], output='screen',
         parameters=[*([values['params_file']] if has_file else []), node_parameters(given)],
         remappings=[('image', image), ('image/compressed', f'{image}/compressed'),
-                    ('camera_info', values['camera_info'] or beside)],
+                    ('camera_info', values['camera_info'] or camera_info_beside(image))],
         ros_arguments=['--log-level', values['log_level']])]
 
 
+def make_rviz(context):
+    """Return RViz where it is wanted and there; runs when the arguments are known."""
+    values = {entry.name: LaunchConfiguration(entry.name).perform(context)
+              for entry in ARGUMENTS}
+    if values['rviz'] != 'true':
+        return []
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError:
+        return [LogInfo(msg='rviz:=true, but there is no package rviz2; the pose estimator runs '
+                        'without it (apt install ros-$ROS_DISTRO-rviz2)')]
+    return [Node(
+        package='rviz2', executable='rviz2', name='rviz', output='screen',
+        arguments=['-d', str(RVIZ_CONFIG), '-f', rviz_fixed_frame(values)],
+        parameters=[{'use_sim_time': values['use_sim_time'] == 'true'}],
+        remappings=rviz_remappings(values))]
+
+
+def rviz_fixed_frame(values):
+    """Return the frame that RViz shows everything in, from launch arguments."""
+    return (values['rviz_fixed_frame'] or values['target_frame'] or values['base_frame']
+            or 'base_link')
+
+
+def rviz_remappings(values):
+    """Return the rules that lead the topics of the RViz configuration to those of the node."""
+    namespace = values['namespace'].strip('/')
+    above = f'/{namespace}' if namespace else ''
+
+    def absolute(topic):
+        return topic if topic.startswith('/') else f'{above}/{topic}'
+
+    image = absolute(values['image'])
+    info = absolute(values['camera_info'] or camera_info_beside(values['image']))
+    return [
+        ('/image', image), ('/image/compressed', f'{image}/compressed'), ('/camera_info', info),
+        *((f'/pose_estimator/{name}', f'{above}/pose_estimator/{name}')
+          for name in ('markers', 'poses', 'debug_image', 'debug_image/compressed'))]
+
+
+def camera_info_beside(image):
+    """Return the topic camera_info beside an image topic."""
+    return '/'.join([*image.split('/')[:-1], 'camera_info'])
+
+
 def generate_launch_description():
-    """Return the arguments and the node."""
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_node)])
+    """Return the arguments, the nodes, and RViz where it is wanted."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_nodes),
+                              OpaqueFunction(function=make_rviz)])

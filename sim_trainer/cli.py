@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from sim_trainer import __version__
+from sim_trainer.lab.arguments import add_lab_commands
 
 #: module that is missing -> the extra that brings it
 _EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'moderngl': 'train',
@@ -119,6 +120,18 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
     evaluate.set_defaults(run=_evaluate)
 
+    from sim_trainer.calibration import command as calibration      # its options alone
+    calibrate = commands.add_parser(
+        'calibrate', help='where a real camera stands: from a tag, a board or marks')
+    calibration.add_arguments(calibrate)
+    calibrate.set_defaults(run=lambda arguments, _: calibration.run(arguments))
+
+    from sim_trainer.real_gap import command as real_gap
+    report = commands.add_parser(
+        'report', help='what to expect of a model on real pictures, with or without truth')
+    real_gap.add_arguments(report)
+    report.set_defaults(run=lambda arguments, _: real_gap.run(arguments))
+
     ablate = commands.add_parser(
         'ablate', help="train with one factor changed at a time: the paper's ablations")
     ablate.add_argument('config', type=Path, metavar='CONFIG',
@@ -130,6 +143,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help='measure on splits of this BOP data set too')
     ablate.add_argument('--splits', nargs='+', default=[], metavar='S')
     ablate.set_defaults(run=_ablate)
+
+    add_lab_commands(commands)
 
     demo = commands.add_parser('demo', add_help=False,
                                help='simulated camera, pose estimator and monitor on real ROS 2')

@@ -61,6 +61,11 @@ class PoseEstimatorNode(LifecycleNode):
         self.create_timer(PERIOD_S, self._publish_diagnostics,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    @property
+    def estimator(self) -> PoseEstimator | None:
+        """The model in use; None while unconfigured."""
+        return self._estimator
+
     def autostart(self) -> bool:
         """Configure and activate; False when that failed (the reason is logged)."""
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
@@ -136,10 +141,16 @@ class PoseEstimatorNode(LifecycleNode):
 
     def _swap_model(self, estimator: PoseEstimator, provider_problem: str) -> None:
         """Put a prepared model in the old one's place, between two frames."""
+        before = self._estimator
         with self._frame_lock:
-            self._outputs = update_outputs(self, self._outputs, self._estimator.contract.objects,
-                                           estimator.contract.objects)
-            self._estimator, self._provider_problem = estimator, provider_problem
+            self._estimator = estimator     # outputs that are made anew ask for it
+            try:
+                self._outputs = update_outputs(
+                    self, self._outputs, before.contract.objects, estimator.contract.objects)
+            except Exception:
+                self._estimator = before
+                raise
+            self._provider_problem = provider_problem
             if self._processor is not None:
                 self._processor = self._make_processor(estimator)
             if self._inputs is not None:  # publishers that are new are silent until told

@@ -9,9 +9,11 @@ values (``--set``, a resolved configuration in a run's folder), which know no fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sim_trainer.configuration.loader import shorten, to_float
 from sim_trainer.errors import ConfigurationError
 
 #: shape -> the dimensions it takes.
@@ -25,10 +27,53 @@ SHAPES = {
     'mesh': ('file',),
 }
 #: What a mesh takes beside its file, and what it is when it is not given.
-MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'turns_about_z': 1,
-                 'round_about_z': False, 'flips': False}
+MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'symmetry': 'auto',
+                 'turns_about_z': 1, 'round_about_z': False, 'flips': False}
 #: unit of a mesh file -> metres.
 UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
+
+
+@dataclass(frozen=True)
+class Subframes:
+    """Named places on an object, such as grasps: ``{grasp_top: [x, y, z, qx, qy, qz, qw]}``.
+
+    Attributes:
+        poses: (name, seven numbers) of each: position in metres and quaternion in the object's
+            frame.
+    """
+
+    poses: tuple[tuple[str, tuple[float, ...]], ...]
+
+    @classmethod
+    def from_yaml(cls, value: Any, where: str) -> Subframes:
+        """Parse a mapping of names to seven numbers."""
+        if not isinstance(value, dict):
+            raise ConfigurationError(f'{where}: got {shorten(value)}; expected names with seven '
+                                     'numbers each: {grasp_top: [x, y, z, qx, qy, qz, qw]}')
+        return cls(tuple((name, cls._pose(name, numbers, f'{where}.{name}'))
+                         for name, numbers in value.items()))
+
+    @staticmethod
+    def _pose(name: Any, numbers: Any, where: str) -> tuple[float, ...]:
+        if not isinstance(name, str) or not name.replace('_', 'a').isalnum():
+            raise ConfigurationError(f'{where}: a name has letters, digits and underscores (it '
+                                     'becomes a frame of the motion planner)')
+        if not isinstance(numbers, (list, tuple)) or len(numbers) != 7:
+            raise ConfigurationError(f'{where}: got {shorten(numbers)}; expected seven numbers x, '
+                                     'y, z, qx, qy, qz, qw (metres, quaternion)')
+        pose = tuple(to_float(number, where) for number in numbers)
+        norm = float(np.linalg.norm(pose[3:]))
+        if abs(norm - 1.0) > 0.01:
+            raise ConfigurationError(f'{where}: the quaternion {shorten(list(pose[3:]))} has norm '
+                                     f'{norm:.3g}; expected 1, in the order qx, qy, qz, qw')
+        if max(map(abs, pose[:3])) > 2.0:
+            raise ConfigurationError(f'{where}: position {shorten(list(pose[:3]))}; expected '
+                                     'at most 2 m from the origin (metres; 50 mm is 0.050)')
+        return pose
+
+    def to_yaml(self) -> dict[str, list[float]]:
+        """The inverse of ``from_yaml``."""
+        return {name: list(pose) for name, pose in self.poses}
 
 
 @dataclass(frozen=True)
@@ -56,6 +101,9 @@ class ObjectConfig:
     #: mesh: origin of the object frame: file (default; the file's own) or centre (of the bounding
     #: box)
     origin: str | None = None
+    #: mesh: auto (found from shape and picture), none, or declared by the three keys below;
+    #: default: declared where one of them is given, else auto
+    symmetry: str | None = None
     #: mesh: looks the same after every 1/n turn about z (default 1: no symmetry)
     turns_about_z: int | None = None
     #: mesh: looks the same after any turn about z (default false)
@@ -63,6 +111,8 @@ class ObjectConfig:
     #: mesh: looks the same upside down, turned by 180 degrees about x at half height (default
     #: false)
     flips: bool | None = None
+    #: named places such as grasps, in the object's frame; the planning_scene node passes them on
+    subframes: Subframes | None = None
 
     def __post_init__(self) -> None:
         label = f'object {self.name!r}'
@@ -107,15 +157,24 @@ class ObjectConfig:
             self._check_mesh(label)
 
     def _check_mesh(self, label: str) -> None:
+        turns = ('turns_about_z', 'round_about_z', 'flips')
+        if self.symmetry is None and any(getattr(self, key) is not None for key in turns):
+            object.__setattr__(self, 'symmetry', 'declared')
         for key, default in MESH_DEFAULTS.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
         for key, choices in (('unit', tuple(UNITS_M)), ('up', ('z', 'y')),
-                             ('origin', ('file', 'centre'))):
+                             ('origin', ('file', 'centre')),
+                             ('symmetry', ('auto', 'none', 'declared'))):
             value = getattr(self, key)
             if value not in choices:
                 raise ConfigurationError(f'{label}: {key} = {value!r}; expected one of '
                                          f'{", ".join(choices)}')
+        if self.symmetry != 'declared':
+            for key in turns:
+                if getattr(self, key) != MESH_DEFAULTS[key]:
+                    raise ConfigurationError(f'{label}: symmetry: {self.symmetry} and {key} '
+                                             'contradict each other; leave one of them out')
         if not 1 <= self.turns_about_z <= 64:
             raise ConfigurationError(f'{label}: turns_about_z = {self.turns_about_z}; expected '
                                      '1...64 (round_about_z: true for a round object)')

@@ -35,7 +35,7 @@ class PlacementConfig:
     #: chance that things stand close together, so that they hide each other
     crowded: Chance = Chance(0.4)
     #: chance that an object gets a tall thing right between it and the camera
-    hidden: Chance = Chance(0.12)
+    hidden: Chance = Chance(0.25)
     #: chance that one kind is there twice
     repeated: Chance = Chance(0.15)
 

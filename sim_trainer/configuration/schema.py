@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.errors import CameraError
+from dr_perception.core.errors import CameraError, PerceptionError
 from dr_perception.core.transforms import look_at, rotation_about
+from sim_trainer.configuration.calibration_error import CalibrationErrorConfig
 from sim_trainer.configuration.laws import Range
-from sim_trainer.configuration.loader import apply_overrides, build, read_yaml
+from sim_trainer.configuration.loader import apply_overrides, build, read_yaml, shorten
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.randomization import RandomizationConfig
 from sim_trainer.configuration.training import TrainingConfig
@@ -59,6 +61,25 @@ class CameraConfig:
             self.camera
         except CameraError as error:
             raise ConfigurationError(f'camera: {error}') from error
+
+    @classmethod
+    def from_yaml(cls, value: Any, where: str) -> CameraConfig:
+        """Parse the section; ``file`` stands for the numbers of a calibration file.
+
+        ``file`` takes what ``read_camera`` does, relative to the working directory; numbers given
+        beside it win.
+        """
+        if isinstance(value, dict) and 'file' in value:
+            from sim_trainer.lab.camera_files import camera_keys, read_camera
+            if not isinstance(value['file'], str):
+                raise ConfigurationError(f'{where}.file: got {shorten(value["file"])}; expected '
+                                         'the path of a camera calibration')
+            try:
+                known = camera_keys(read_camera(value['file']))
+            except PerceptionError as error:
+                raise ConfigurationError(f'{where}.file: {error}') from error
+            value = {**known, **{key: v for key, v in value.items() if key != 'file'}}
+        return build(cls, value, where)
 
     @property
     def camera(self) -> PinholeCamera:
@@ -157,6 +178,8 @@ class SceneConfig:
     seed: int = 1
     #: URDF of the arm: a path, or a name inside pybullet_data; null for none
     arm_urdf: str | None = 'kuka_iiwa/model.urdf'
+    #: what camera and support may differ by from the calibration
+    calibration_error: CalibrationErrorConfig = field(default_factory=CalibrationErrorConfig)
     randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

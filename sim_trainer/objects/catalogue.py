@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
+import logging
+from pathlib import Path
 
 import numpy as np
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import make_transform, rotation_about
+from dr_perception.core.transforms import (make_transform, rotation_about,
+                                           rotation_from_quat_xyzw)
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.decimation import decimated
+from sim_trainer.objects.found_symmetry import FoundSymmetry
 from sim_trainer.objects.mesh_file import draw_geometry
 from sim_trainer.objects.resting import (MAX_FACES, resting_faces, round_resting_faces,
                                          SCAN_DEG)
+from sim_trainer.objects.symmetry_search import CONTINUOUS_SAMPLES, find_symmetry
+
+logger = logging.getLogger(__name__)
 
 #: Keypoints of every object: its origin and eight surface points.
 KEYPOINT_COUNT = 9
-#: Samples of a continuous symmetry; reference/field practice is 64 (CosyPose, BOP toolkit).
-CONTINUOUS_SAMPLES = 64
 #: Triangles (twice the vertices) of a mesh in the catalogue and so in the model's metadata.
 CATALOGUE_FACES = 3600
 #: A mesh turned by its declared symmetry may stand out by this part of its largest extent.
@@ -115,7 +122,14 @@ def build_catalogue(objects: tuple[ObjectConfig, ...]) -> tuple[ObjectModel, ...
     Raises:
         ConfigurationError: a mesh file that cannot be used.
     """
-    return tuple(_build_object(entry) for entry in objects)
+    return tuple(dataclasses.replace(_build_object(entry), subframes=_subframes(entry))
+                 for entry in objects)
+
+
+def _subframes(entry: ObjectConfig) -> dict[str, np.ndarray]:
+    poses = entry.subframes.poses if entry.subframes else ()
+    return {name: make_transform(rotation_from_quat_xyzw(np.array(pose[3:])), pose[:3])
+            for name, pose in poses}
 
 
 def _build_object(entry: ObjectConfig) -> ObjectModel:
@@ -141,12 +155,29 @@ def _mesh_object(entry: ObjectConfig) -> ObjectModel:
     """A mesh with as many triangles as the model's metadata can carry; the full one is drawn."""
     full = draw_geometry(entry)
     vertices, faces = decimated(full.vertices_m, full.faces, CATALOGUE_FACES)
-    symmetry = declared_symmetry(entry, vertices)
+    if entry.symmetry == 'auto':
+        symmetry = found_symmetry(entry).symmetry
+    else:       # 'none' is a turn by 1/1
+        symmetry = declared_symmetry(entry, vertices)
     # Keypoints and heights of the full mesh: that is what the pictures show.
-    downs, heights = (round_resting_faces(full.vertices_m) if entry.round_about_z else
+    downs, heights = (round_resting_faces(full.vertices_m) if symmetry.continuous_about_z else
                       resting_faces(full.vertices_m, SCAN_DEG, MAX_FACES))
     return ObjectModel(entry.name, vertices, faces, choose_keypoints(full.vertices_m, full.faces),
                        symmetry, downs, heights)
+
+
+def found_symmetry(entry: ObjectConfig) -> FoundSymmetry:
+    """The symmetry group that a mesh object is found to have; remembered in this process."""
+    return _found_symmetry(entry, Path(entry.file).stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _found_symmetry(entry: ObjectConfig, _: int) -> FoundSymmetry:
+    mesh = draw_geometry(entry)
+    found = find_symmetry(mesh.vertices_m, mesh.faces, mesh.uv, mesh.texture_rgb)
+    logger.info('object %r: symmetry found: %s (python -m sim_trainer check %s draws it)',
+                entry.name, found.name, entry.file)
+    return found
 
 
 def declared_symmetry(entry: ObjectConfig, vertices_m: np.ndarray) -> Symmetry:

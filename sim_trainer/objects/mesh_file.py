@@ -107,6 +107,24 @@ def load_mesh(path: str | Path, unit: str = 'm') -> MeshFile:
                     None if uv is None else uv[used].astype(np.float32), texture)
 
 
+def largest_extent(path: str | Path) -> float:
+    """The largest extent of a mesh file in its own unit, whatever that is.
+
+    Raises:
+        ConfigurationError: missing, unreadable, without triangles, or not finite.
+    """
+    path = Path(path)
+    vertices = np.concatenate([part.vertices[np.unique(part.faces)]
+                               for part in _read_parts(path)])
+    if not np.isfinite(vertices).all():
+        raise ConfigurationError(f'{path}: {int((~np.isfinite(vertices)).any(1).sum())} vertices '
+                                 'are not finite numbers; export the mesh again')
+    largest = float(np.ptp(vertices, axis=0).max())
+    if largest == 0:
+        raise ConfigurationError(f'{path}: all vertices are at one place; export the mesh again')
+    return largest
+
+
 def _read_parts(path: Path) -> list[TexturedPart]:
     """The parts of a file that have triangles, each at its place, in the file's unit."""
     if not path.is_file():

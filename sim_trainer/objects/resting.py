@@ -43,7 +43,7 @@ def resting_faces(vertices_m: np.ndarray, merge_deg: float = EXACT_DEG,
         Down directions (R, 3) in the object frame, upright (-z) first where it is stable, and the
         origin's height (R,) above the plane, at which the lowest vertex touches it.
     """
-    hull = _coarse_hull(np.asarray(vertices_m, float))
+    hull = coarse_hull(np.asarray(vertices_m, float))
     centre = hull_centre_of_mass(hull)
     corners = hull.points[hull.simplices]
     normals = hull.equations[:, :3]
@@ -161,7 +161,8 @@ def _round_centre_height(ring: np.ndarray) -> float:
     return float((area * z).sum() / max(area.sum(), 1e-300))
 
 
-def _coarse_hull(vertices: np.ndarray) -> ConvexHull:
+def coarse_hull(vertices: np.ndarray) -> ConvexHull:
+    """The convex hull of vertices (V, 3), of not much more than a thousand corners."""
     hull = ConvexHull(vertices)
     if len(hull.vertices) <= _MAX_HULL_VERTICES:
         return hull

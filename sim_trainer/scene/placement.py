@@ -25,9 +25,21 @@ class Table:
 
     low_m: np.ndarray
     high_m: np.ndarray
-    toward_camera: np.ndarray
+    #: (3,) position of the camera
+    camera_m: np.ndarray
     #: (x, y, radius) of each disc, metres; plain numbers, because there are few of them
     discs: list[tuple[float, float, float]] = field(default_factory=list)
+
+    @property
+    def toward_camera(self) -> np.ndarray:
+        """Horizontal direction (2,) from the middle of the table to the camera."""
+        away = self.camera_m[:2] - (self.low_m + self.high_m) / 2
+        return away / max(float(np.linalg.norm(away)), 1e-9)
+
+    def slope_to_camera(self, place_m: np.ndarray) -> float:
+        """Rise per run of the line from a place (2,) on the table to the camera."""
+        away = self.camera_m[:2] - place_m
+        return float(self.camera_m[2]) / max(float(np.linalg.norm(away)), 1e-3)
 
     def find_room(self, rng: np.random.Generator, radius_m: float, crowded: bool,
                   in_front: bool = False) -> np.ndarray | None:
@@ -45,8 +57,7 @@ class Table:
                 x, y, other = self.discs[int(rng.integers(len(self.discs)))]
                 angle = rng.uniform(-math.pi, math.pi)
                 if in_front:
-                    angle = math.atan2(self.toward_camera[1], self.toward_camera[0]
-                                       ) + rng.normal(0, 0.4)
+                    angle = self._bearing(x, y) + rng.normal(0, 0.4)
                 reach = radius_m + other + GAP_M + rng.exponential(0.015)
                 x, y = x + reach * math.cos(angle), y + reach * math.sin(angle)
             else:
@@ -60,7 +71,7 @@ class Table:
                       radius_m: float) -> np.ndarray | None:
         """A free place (2,) between a thing and the camera, or None. It may be off the table's
         workspace: what hides things stands anywhere."""
-        bearing = math.atan2(self.toward_camera[1], self.toward_camera[0])
+        bearing = self._bearing(float(place_m[0]), float(place_m[1]))
         for _ in range(6):
             angle = bearing + rng.normal(0, 0.35)
             reach = radius_m + hidden_radius_m + GAP_M + rng.exponential(0.01)
@@ -69,6 +80,10 @@ class Table:
             if self._take(x, y, radius_m):
                 return np.array([x, y])
         return None
+
+    def _bearing(self, x_m: float, y_m: float) -> float:
+        """Direction (radians) of the camera, seen from a place."""
+        return math.atan2(float(self.camera_m[1]) - y_m, float(self.camera_m[0]) - x_m)
 
     def _take(self, x: float, y: float, radius_m: float) -> bool:
         if any(math.hypot(x - a, y - b) <= radius_m + r + GAP_M for a, b, r in self.discs):

@@ -21,8 +21,10 @@ from sim_trainer.scene.record import Body
 
 #: Corners of a body in physics: a cylinder of 64 sides rolls no better than one of 16.
 HULL_CORNERS = 48
-#: Heights (m) of what stands before an object to hide it.
-HIDING_HEIGHT_M = (0.04, 0.16)
+#: What stands before an object hides it up to this part of its height, and is no higher than that.
+HIDDEN_SHARE, TALLEST_M = (0.1, 1.0), 0.25
+#: It is at least so wide, in widths of the object.
+_HIDING_WIDTH = (0.4, 1.1)
 #: Of the things of a crowded scene, the part that stands close to another.
 _CLOSE = 0.8
 
@@ -116,17 +118,26 @@ class TableSetter:
     def _hiding(self, rng: np.random.Generator, table: Table, hidden: _Thing) -> _Thing | None:
         name, scale = self._distractors.draw(rng)
         vertices = self._distractors.meshes[name][0]
-        height = np.ptp(vertices[:, 2]) * scale[2]
-        stretch = np.clip(rng.uniform(*HIDING_HEIGHT_M) / max(height, 1e-6), 0.2, 6.0)
-        taller = (scale[0], scale[1], float(scale[2] * stretch))
-        if not self._distractors.resembles(name, taller):
-            scale = taller
         R = rotation_about('z', rng.uniform(-np.pi, np.pi))
-        corners = vertices * scale
-        radius = footprint_radius(corners, R)
+        wider = max(1.0, rng.uniform(*_HIDING_WIDTH) * hidden.radius_m
+                    / footprint_radius(vertices * scale, R))
+        scale = (scale[0] * wider, scale[1] * wider, scale[2])
+        radius = footprint_radius(vertices * scale, R)
         place = table.take_in_front(rng, hidden.place, hidden.radius_m, radius)
         if place is None:
             return None
+        # As high as the line of sight to that height of the object.
+        top_m = float(np.max(hidden.corners_m @ hidden.body.T_base_body[2, :3])
+                      + hidden.body.T_base_body[2, 3])
+        reach_m = float(np.linalg.norm(place - hidden.place))
+        wanted_m = min(rng.uniform(*HIDDEN_SHARE) * top_m
+                       + reach_m * table.slope_to_camera(hidden.place), TALLEST_M)
+        stretch = wanted_m / max(np.ptp(vertices[:, 2]) * scale[2], 1e-6)
+        taller = (scale[0], scale[1], float(scale[2] * np.clip(stretch, 0.2, 8.0)))
+        while self._distractors.resembles(name, taller):
+            taller = (*taller[:2], 1.2 * taller[2])
+        scale = taller
+        corners = vertices * scale
         return _Thing(Body(name, standing_pose(corners, R, place), scale,
                            plain_material('distractor'), kind='distractor'),
                       corners, place, radius)

@@ -106,7 +106,8 @@ def stress_pictures(config: SceneConfig, count_per_split: int
                     ) -> Iterator[tuple[str, BopPicture]]:
     """Name of the split and picture, split after split, with truth; see ``simulated_pictures``."""
     for name, split in stress_configs(config).items() if count_per_split else ():
-        for picture in simulated_pictures(split, count_per_split, description=f'stress: {name}'):
+        for picture in simulated_pictures(split, count_per_split, description=f'stress: {name}',
+                                          told=True):
             yield name, picture
 
 
@@ -216,7 +217,7 @@ def _certain_count(config: SceneConfig) -> int:
     for trial in range(8):
         rng = frame_rng(config.seed, trial, 'clutter')
         table = Table(np.array([workspace.x_m.low, workspace.y_m.low]) - MARGIN_M,
-                      np.array([workspace.x_m.high, workspace.y_m.high]) + MARGIN_M, np.zeros(2))
+                      np.array([workspace.x_m.high, workspace.y_m.high]) + MARGIN_M, np.zeros(3))
         certain = min(certain, sum(table.find_room(rng, radii[i], False) is not None
                                    for i in rng.permutation(len(radii))))
     return certain

@@ -10,14 +10,17 @@ import time
 import weakref
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from lifecycle_msgs.msg import State
 import numpy as np
 import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from vision_msgs.msg import Detection3DArray
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection3DArray, VisionInfo
 
 from dr_perception.core.errors import InferenceError
 from dr_perception.core.transforms import make_transform, rotation_about
@@ -26,6 +29,7 @@ from dr_perception.ros.model_loading import prepare_estimator
 
 OLD_OBJECTS, NEW_OBJECTS = {'cube', 'rectangular_prism'}, {'cube', 'cylinder'}
 TIMEOUT_S = 30.0
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @pytest.fixture(scope='session')
@@ -172,6 +176,22 @@ def test_old_poses_until_the_swap_and_new_ones_after(cell, gate, new_model, scen
         for name, p_base in positions(message, scene.T_base_camera).items():
             assert np.allclose(p_base, truth.T_base_objects[name][:3, 3], atol=0.002)
     assert not cell.node._statistics.snapshot().errors
+
+
+def test_latched_model_and_frames_of_others_follow_the_model(cell, new_model, scene):
+    infos = cell.graph.listen(VisionInfo, 'pose_estimator/vision_info', LATCHED)
+    assert infos.wait(1)[0].method.startswith('tiny (sha256 ')
+    statics = cell.graph.publisher(TFMessage, '/tf_static', qos=LATCHED)
+    transforms = cell.graph.listen(TFMessage, '/tf', 100)
+    # Somebody else's frame, of an object that only the new model knows.
+    statics.publish(TFMessage(transforms=[TransformStamped(
+        header=Header(frame_id='shelf'), child_frame_id='cylinder_0')]))
+    assert cell.reload(new_model).success
+    info = infos.wait(2)[1]
+    assert info.method.startswith('newer (sha256 ') and info.database_version == 2
+    prefix = f'{cell.graph.namespace}/pose_estimator'.strip('/').replace('/', '_')
+    transforms.wait_for(lambda message: f'{prefix}_cylinder_0' in {
+        transform.child_frame_id for transform in message.transforms})
 
 
 def test_topics_of_objects_come_and_go(cell, new_model, tiny_model):
@@ -382,6 +402,7 @@ def test_memory_does_not_grow_over_twenty_reloads(cell, new_model, tiny_model):
     paths = [new_model, tiny_model]
     for path in paths * 3:
         assert cell.reload(path).success
+    entities = len(cell.node._managed_entities)
     before, estimators = resident_bytes(), []
     for path in paths * 10:
         estimators.append(weakref.ref(cell.node._estimator))
@@ -391,7 +412,7 @@ def test_memory_does_not_grow_over_twenty_reloads(cell, new_model, tiny_model):
     assert sum(reference() is not None for reference in estimators) == 0
     # One forgotten model is some 2 MB of constants, and as much again in its session.
     assert grown_bytes < 20e6
-    assert len(cell.node._managed_entities) == 8 + 4    # poses of objects, and the other outputs
+    assert len(cell.node._managed_entities) == entities
 
 
 def test_a_process_that_ends_while_a_model_is_loaded(

@@ -63,9 +63,92 @@ def test_launch_arguments_are_parameters_of_the_node():
     assert set(module.OUTPUTS) == {entry.name for entry in registered_outputs()}
 
 
+def test_the_planning_scene_node_starts_where_it_is_wanted(tmp_path):
+    from launch_ros.actions import Node
+
+    def executables(**arguments):
+        context, made = entities('bringup.launch.py', **arguments)
+        nodes = [entity for entity in made if isinstance(entity, Node)]
+        for node in nodes:
+            node._perform_substitutions(context)
+        return {node.node_executable: node for node in nodes}
+
+    assert list(executables()) == ['pose_estimator']
+    nodes = executables(planning_scene='true', base_frame='world', model='m.onnx',
+                        namespace='cell', use_sim_time='true')
+    assert set(nodes) == {'pose_estimator', 'planning_scene'}
+    node = nodes['planning_scene']
+    assert node.node_name == '/cell/planning_scene'
+    text = ''.join(open(path).read() for path, is_file in node._Node__expanded_parameter_arguments
+                   if is_file)
+    for line in ('planning_frame: world', 'model: m.onnx', 'use_sim_time: true'):
+        assert line in text
+
+
 def test_camera_info_defaults_to_the_one_beside_the_image():
     from launch_ros.actions import LifecycleNode
     context, made = entities('bringup.launch.py', image='/camera/left/image_raw')
     node = next(entity for entity in made if isinstance(entity, LifecycleNode))
     node._perform_substitutions(context)
     assert ('camera_info', '/camera/left/camera_info') in node.expanded_remapping_rules
+
+
+def started(name, **arguments):
+    """Return the kinds and the entities that a launch file makes at last."""
+    context, made = entities(name, **arguments)
+    return context, {type(entity).__name__: entity for entity in made
+                     if not isinstance(entity, launch.actions.DeclareLaunchArgument)}
+
+
+def test_rviz_is_started_only_when_asked_for(monkeypatch):
+    _, made = started('bringup.launch.py')
+    assert 'LifecycleNode' in made and 'Node' not in made and 'LogInfo' not in made
+
+
+def test_without_rviz_it_says_so_and_starts_the_node_all_the_same(monkeypatch):
+    monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere')
+    context, made = started('bringup.launch.py', rviz='true')
+    assert 'LifecycleNode' in made and 'Node' not in made
+    text = launch.utilities.perform_substitutions(context, made['LogInfo'].msg)
+    assert 'there is no package rviz2' in text and 'apt install' in text
+
+
+def test_rviz_gets_the_configuration_the_frame_and_the_topics(monkeypatch, tmp_path):
+    marker = tmp_path / 'share' / 'ament_index' / 'resource_index' / 'packages' / 'rviz2'
+    marker.parent.mkdir(parents=True)
+    marker.write_text('')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    context, made = started('bringup.launch.py', rviz='true', namespace='cell', image='cam/image',
+                            base_frame='table')
+    rviz = made['Node']
+    assert rviz.node_package == 'rviz2'
+    rviz._perform_substitutions(context)
+    command = [launch.utilities.perform_substitutions(context, part) for part in rviz.cmd[1:5]]
+    assert command == ['-d', str(FOLDER.parent / 'config' / 'dr_perception.rviz'), '-f', 'table']
+    assert Path(command[1]).is_file()
+    rules = dict(rviz.expanded_remapping_rules)
+    assert rules['/image'] == '/cell/cam/image'
+    assert rules['/camera_info'] == '/cell/cam/camera_info'
+    assert rules['/pose_estimator/markers'] == '/cell/pose_estimator/markers'
+
+
+@pytest.mark.parametrize('arguments, frame', [
+    ({}, 'base_link'), ({'base_frame': 'table'}, 'table'),
+    ({'base_frame': 'table', 'target_frame': 'map'}, 'map'),
+    ({'target_frame': 'map', 'rviz_fixed_frame': 'camera'}, 'camera')])
+def test_the_fixed_frame_of_rviz(arguments, frame):
+    module = load('bringup.launch.py')
+    values = {'base_frame': '', 'target_frame': '', 'rviz_fixed_frame': '', **arguments}
+    assert module.rviz_fixed_frame(values) == frame
+
+
+def test_rviz_reads_the_topics_that_its_configuration_names():
+    yaml = pytest.importorskip('yaml')
+    module = load('bringup.launch.py')
+    rules = dict(module.rviz_remappings(
+        {'namespace': '', 'image': '/camera/image_raw', 'camera_info': ''}))
+    displays = yaml.safe_load(module.RVIZ_CONFIG.read_text())['Visualization Manager']['Displays']
+    topics = {entry['Topic']['Value'] for entry in displays if 'Topic' in entry}
+    assert topics <= set(rules)
+    assert rules['/image'] == '/camera/image_raw'
+    assert rules['/camera_info'] == '/camera/camera_info'

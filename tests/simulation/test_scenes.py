@@ -106,19 +106,33 @@ def test_hidden_objects_have_something_between_them_and_the_camera(reference_pat
     made = SceneGenerator(load_config(reference_path, [
         'randomization.objects.hidden=1', 'randomization.objects.dropped=0',
         'randomization.objects.count=1', 'randomization.distractors.count=1']))
+    vertices = made.draw_meshes()
     try:
-        offsets = []
-        for index in range(20):
-            scene = made.scene(index)
+        offsets, covered = [], []
+        for index in range(40):
+            scene = made.scene(index, whole_picture=True)
             thing = [b for b in scene.bodies if b.kind == 'distractor']
             if thing:
-                place = scene.instances[0].T_base_body[:2, 3]
-                toward = scene.T_base_camera[:2, 3] - place
-                offset = thing[0].T_base_body[:2, 3] - place
+                hidden, eye = scene.instances[0], scene.T_base_camera[:3, 3]
+                toward = eye[:2] - hidden.T_base_body[:2, 3]
+                offset = thing[0].T_base_body[:2, 3] - hidden.T_base_body[:2, 3]
                 offsets.append(offset @ toward / np.linalg.norm(offset) / np.linalg.norm(toward))
+                # The line from the eye over the hiding thing's top, where it meets the axis.
+                top = _top_m(thing[0], vertices)
+                reach = np.linalg.norm(offset)
+                meets = top - reach * (eye[2] - top) / (np.linalg.norm(toward) - reach)
+                covered.append(meets / _top_m(hidden, vertices))
     finally:
         made.close()
-    assert len(offsets) > 15 and np.median(offsets) > 0.85
+    assert len(offsets) > 30 and np.median(offsets) > 0.85
+    # Any part of the height, as often.
+    assert 0.3 < np.median(covered) < 0.8
+    assert np.quantile(covered, 0.1) < 0.3 and np.quantile(covered, 0.9) > 0.7
+
+
+def _top_m(body, meshes):
+    points = meshes[body.mesh].positions * body.scale @ body.T_base_body[:3, :3].T
+    return points[:, 2].max() + body.T_base_body[2, 3]
 
 
 def test_one_randomizer_does_not_shift_another():

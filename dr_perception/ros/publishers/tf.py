@@ -7,8 +7,9 @@ from typing import Any
 from tf2_msgs.msg import TFMessage
 
 from dr_perception.core.objects import ObjectModel
-from dr_perception.ros.conversions import transform_stamped
+from dr_perception.ros.conversions import clean_frame_id, transform_stamped
 from dr_perception.ros.frame_result import FrameResult
+from dr_perception.ros.publishers.frame_names import FrameNames
 from dr_perception.ros.publishers.qos import TF_QOS
 from dr_perception.ros.publishers.registry import output
 
@@ -22,17 +23,28 @@ class TransformsPublisher:
         self._node = node
         # Absolute, as every TF broadcaster has it; `--ros-args -r /tf:=tf` moves it.
         self._publisher = node.create_lifecycle_publisher(TFMessage, '/tf', TF_QOS)
+        self._names = FrameNames(node, [model.name for model in objects])
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's instances."""
-        if result.instances:
-            self._publisher.publish(TFMessage(transforms=[
-                transform_stamped(result.header, instance.instance_name, instance.T_output_object)
-                for instance in result.instances]))
+        # The target frame, or the camera's; the camera's; the base's.
+        reserved = {clean_frame_id(result.header.frame_id),
+                    clean_frame_id(result.image_header.frame_id), self._node.settings.base_frame}
+        transforms = []
+        for instance in result.instances:
+            frame = self._names.choose(instance.instance_name, reserved)
+            if frame is not None:
+                transforms.append(
+                    transform_stamped(result.header, frame, instance.T_output_object))
+        if transforms and self._publisher.is_activated:
+            self._names.claim(transforms)
+            self._publisher.publish(TFMessage(transforms=transforms))
 
     def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
-        """Nothing here depends on them."""
+        """Keep out of the way of frames that look like instances of these."""
+        self._names.look_at(model.name for model in objects)
 
     def close(self) -> None:
         """Destroy the publisher."""
+        self._names.close()
         self._node.destroy_lifecycle_publisher(self._publisher)

@@ -1,0 +1,125 @@
+"""Finite groups of rotations: turns about one axis, with flips, and those of the regular solids.
+
+Convention:
+    Names are Schoenflies': C1 nothing, Cn turns about one axis, Dn those and the flips, T, O, I
+    the rotations of tetrahedron, cube and icosahedron. 'round' and 'round, flips' are
+    continuous (C-infinity and D-infinity), 'ball' is every rotation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dr_perception.core.transforms import rotation_angle, rotation_from_rotvec
+
+#: Name of a regular solid's group -> order of two axes that generate it, and the angle (rad)
+#: between these. Source: Coxeter 1973, "Regular Polytopes", section 3.
+SOLIDS = {'I': (5, np.arctan(2.0)), 'O': (4, np.pi / 2), 'T': (3, np.arccos(1 / 3))}
+SIZES = {'I': 60, 'O': 24, 'T': 12}
+#: Rotations this near (rad) are one.
+_SAME_RAD = 0.03
+
+
+def turn(axis: np.ndarray, angle_rad: float) -> np.ndarray:
+    """Rotation (3x3) about a unit vector (3,)."""
+    return rotation_from_rotvec(np.asarray(axis, float) * angle_rad)
+
+
+def any_normal(axis: np.ndarray) -> np.ndarray:
+    """A unit vector (3,) at a right angle to a unit vector; x for z, where there is a choice."""
+    helper = np.array([0.0, 1.0, 0.0]) if abs(axis[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
+    normal = np.cross(helper, axis)
+    return normal / np.linalg.norm(normal)
+
+
+def cyclic(axis: np.ndarray, order: int) -> np.ndarray:
+    """The turns (order, 3, 3) by 1/order about an axis, the identity first."""
+    return np.stack([turn(axis, 2 * np.pi * i / order) for i in range(order)])
+
+
+def dihedral(axis: np.ndarray, order: int, flip_axis: np.ndarray) -> np.ndarray:
+    """The turns about an axis and as many flips (2 order, 3, 3) about axes normal to it."""
+    turns = cyclic(axis, order)
+    return np.concatenate([turns, turn(flip_axis, np.pi) @ turns])
+
+
+def solid(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The rotations (G, 3, 3) of a regular solid.
+
+    Args:
+        name: of ``SOLIDS``.
+        first, second: two axes of its highest order; the second says the direction alone, its
+            angle to the first is set right.
+    """
+    order, angle_rad = SOLIDS[name]
+    second = second if first @ second > 0 else -second
+    side = second - (first @ second) * first
+    side /= np.linalg.norm(side)
+    exact = np.cos(angle_rad) * first + np.sin(angle_rad) * side
+    generators = [turn(first, 2 * np.pi / order), turn(exact, 2 * np.pi / order)]
+    found = [np.eye(3)]
+    for R in found:                 # grows while it is walked through
+        for generator in generators:
+            product = generator @ R
+            if index_of(product, np.stack(found)) is None:
+                found.append(product)
+    return np.stack(found)
+
+
+def index_of(R: np.ndarray, rotations: np.ndarray) -> int | None:
+    """Where a rotation (3x3) stands among others (G, 3, 3), or None."""
+    angles = rotation_angle(np.swapaxes(rotations, 1, 2) @ R)
+    nearest = int(np.argmin(angles))
+    return nearest if angles[nearest] < _SAME_RAD else None
+
+
+def closed_subset(rotations: np.ndarray, misfits: np.ndarray) -> np.ndarray:
+    """Indices of a subset of a group that is a group: elements leave, the worst first.
+
+    Args:
+        rotations: (G, 3, 3), a part of a group with the identity first.
+        misfits: (G,) how badly each fits.
+    """
+    kept = list(range(len(rotations)))
+    while True:
+        members = rotations[kept]
+        open_count = np.array([sum(index_of(R @ S, members) is None for S in members)
+                               + (index_of(R.T, members) is None) for R in members])
+        if not open_count.any():
+            return np.array(kept)
+        # The one most products of which leave the set; of these the one that fits worst.
+        worst = max(range(1, len(kept)), key=lambda i: (open_count[i], misfits[kept[i]]))
+        kept.pop(worst)
+
+
+def axes_of(rotations: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    """The axes of a group (G, 3, 3): direction (3,) and order each, highest order first."""
+    found: list[tuple[np.ndarray, list[float]]] = []
+    for R in rotations[1:]:
+        axis, angle = axis_angle(R)
+        for known, angles in found:
+            if abs(known @ axis) > np.cos(_SAME_RAD):
+                angles.append(angle)
+                break
+        else:
+            found.append((axis, [angle]))
+    return sorted(((axis, len(angles) + 1) for axis, angles in found), key=lambda item: -item[1])
+
+
+def axis_angle(R: np.ndarray) -> tuple[np.ndarray, float]:
+    """Axis (3,), pointing up (or to +y, +x), and angle (0...pi) of a rotation other than 1."""
+    values, vectors = np.linalg.eigh((R + R.T) / 2)
+    axis = vectors[:, int(np.argmax(values))]
+    axis = axis * np.sign(axis[np.flatnonzero(np.abs(axis) > 1e-6)[-1]])
+    return axis, float(rotation_angle(R))
+
+
+def group_name(rotations: np.ndarray) -> str:
+    """Schoenflies' name of a finite group (G, 3, 3)."""
+    axes = axes_of(rotations)
+    if not axes:
+        return 'C1'
+    several = sum(order > 2 for _, order in axes) > 1
+    if several:
+        return {5: 'I', 4: 'O', 3: 'T'}.get(axes[0][1], f'D{axes[0][1]}')
+    return f'{"D" if len(axes) > 1 else "C"}{axes[0][1]}'
