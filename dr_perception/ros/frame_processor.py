@@ -17,7 +17,8 @@ from dr_perception.ros.conversions import (clean_frame_id, header_in_frame, NS_P
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
 from dr_perception.ros.instance_names import InstanceNamer
-from dr_perception.ros.parameters import Settings
+from dr_perception.ros.parameters import Settings, TRACKING_OFF
+from dr_perception.ros.tracking import FrameTracking, is_wanted, PictureOrigin
 from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class FrameProcessor:
         self._models: dict[str, ObjectModel] = {
             model.name: model for model in estimator.contract.objects}
         self._namer = InstanceNamer()
+        self._tracking = FrameTracking(estimator.contract.objects, warn)
 
     def process(self, image: Image | CompressedImage, info: CameraInfo | None,
                 settings: Settings, now_ns: int) -> FrameResult:
@@ -82,13 +84,17 @@ class FrameProcessor:
         T_output_camera = self._camera_in_output(camera_frame, T_base_camera, stamp_ns, settings)
         detections = [
             d for d in self._estimator.estimate(image_rgb, camera, T_base_camera=T_base_camera)
-            if d.score >= settings.min_score
-            and (not settings.objects or d.object_name in settings.objects)]
+            if is_wanted(d.object_name, d.score, settings)]
         detections.sort(key=lambda d: -d.score)
-        T_rest_camera = np.eye(4) if T_base_camera is None else T_base_camera
-        names = self._namer.assign(
-            [(d.object_name, (T_rest_camera @ d.T_camera_object)[:3, 3]) for d in detections],
-            stamp_ns / NS_PER_S)
+        if settings.tracking == TRACKING_OFF:
+            self._tracking.forget()
+            T_rest_camera = np.eye(4) if T_base_camera is None else T_base_camera
+            names = self._namer.assign(
+                [(d.object_name, (T_rest_camera @ d.T_camera_object)[:3, 3]) for d in detections],
+                stamp_ns / NS_PER_S)
+        else:
+            detections, names = self._tracking.follow(
+                detections, PictureOrigin(stamp_ns, now_ns, camera_frame, T_base_camera), settings)
         header = header_in_frame(image.header, settings.target_frame or image.header.frame_id)
         return FrameResult(
             header, image.header, image_rgb, camera,

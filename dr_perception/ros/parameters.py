@@ -11,10 +11,12 @@ from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescr
 from rclpy.parameter import Parameter
 
 from dr_perception.core.errors import PerceptionError
+from dr_perception.core.tracking.motion import MOTION_MODELS
 from dr_perception.ros.conversions import clean_frame_id, transform_from_seven
 from dr_perception.ros.publishers import registered_outputs
 
 _SWITCH_PREFIX = 'publish_'
+TRACKING_OFF = 'off'
 _AT_CONFIGURE = 'Takes effect while the node configures.'
 _AT_RELOAD = 'Takes effect while the node configures, or by the service ~/load_model.'
 
@@ -88,6 +90,21 @@ SPECS = (
                   'of the image. Seconds.', 0.0, 1.0, live=True),
     ParameterSpec('max_transform_age_s', 0.5, 'A moving transform may end this much before the '
                   'time of the image. Seconds.', 0.0, 60.0, live=True),
+    ParameterSpec('tracking', TRACKING_OFF, 'Follow objects from image to image: off publishes '
+                  'what each image shows; constant_pose is for objects that rest most of the '
+                  'time, constant_velocity for those that are carried along.',
+                  live=True, choices=(TRACKING_OFF, *MOTION_MODELS)),
+    ParameterSpec('track_confirm_hits', 3, 'With tracking, an object is published once so many '
+                  'images showed it; an image without it takes one away.', 1, 100, live=True),
+    ParameterSpec('track_expiry_s', 1.0, 'With tracking, an object that was not found for so '
+                  'long, while images came, is given up; until then it is published, its score '
+                  'falling. 0: at once. Seconds.', 0.0, 60.0, live=True),
+    ParameterSpec('track_position_noise', 0.002, 'With tracking, how far an object wanders from '
+                  'its motion model in 1 s, standard deviation: metres (constant_pose), or m/s of '
+                  'its velocity (constant_velocity). Larger follows faster, smaller smooths '
+                  'more.', 1e-4, 10.0, live=True),
+    ParameterSpec('track_rotation_noise', 0.02, 'The same of the rotation: rad (constant_pose), '
+                  'or rad/s (constant_velocity).', 1e-4, 100.0, live=True),
     ParameterSpec('autostart', True, 'Configure and activate by itself at the start; false leaves '
                   'that to a lifecycle manager.', read_only=True),
     ParameterSpec('hardware_id', '', 'hardware_id of the diagnostics; empty: the frame of the '
@@ -119,6 +136,11 @@ class Settings:
     max_image_age_s: float
     transform_timeout_s: float
     max_transform_age_s: float
+    tracking: str
+    track_confirm_hits: int
+    track_expiry_s: float
+    track_position_noise: float
+    track_rotation_noise: float
     autostart: bool
     hardware_id: str
     outputs: frozenset[str]
@@ -194,7 +216,8 @@ def settings_from_values(values: dict[str, Any]) -> Settings:
             'model', 'strict_provider', 'precision', 'gpu_memory_limit_mb', 'engine_cache',
             'threads', 'image_transport', 'image_reliability', 'image_is_rectified',
             'min_score', 'max_image_age_s', 'transform_timeout_s',
-            'max_transform_age_s', 'autostart', 'hardware_id')})
+            'max_transform_age_s', 'tracking', 'track_confirm_hits', 'track_expiry_s',
+            'track_position_noise', 'track_rotation_noise', 'autostart', 'hardware_id')})
 
 
 def check_change(node: Any, changes: list[Parameter], is_configured: bool,

@@ -1,0 +1,46 @@
+"""Error-state Kalman filter of one object's pose on SE(3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dr_perception.core.tracking.motion import left_jacobian, PoseState
+from dr_perception.core.transforms import (make_transform, rotation_from_rotvec,
+                                           rotvec_from_rotation)
+
+
+def pose_difference(T_a_to: np.ndarray, T_a_from: np.ndarray) -> np.ndarray:
+    """(6,) error that leads from one pose to another: metres, and a rotation vector in rad."""
+    return np.concatenate([T_a_to[:3, 3] - T_a_from[:3, 3],
+                           rotvec_from_rotation(T_a_to[:3, :3] @ T_a_from[:3, :3].T)])
+
+
+def moved(T_a_from: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """The inverse of ``pose_difference``: the pose (4, 4) that a difference (6,) leads to."""
+    return make_transform(rotation_from_rotvec(difference[3:]) @ T_a_from[:3, :3],
+                          T_a_from[:3, 3] + difference[:3])
+
+
+def updated(state: PoseState, T_frame_found: np.ndarray, covariance: np.ndarray) -> PoseState:
+    """The state after a measured pose.
+
+    Args:
+        state: predicted to the time of the measurement.
+        T_frame_found: (4, 4) measured pose.
+        covariance: (6, 6) of its error, axes of the frame.
+
+    Source: Sola 2017, "Quaternion kinematics for the error-state Kalman filter", sections 6 and 7
+    (global angular error); the covariance in Joseph's form, which stays positive.
+    """
+    P = state.covariance
+    gain = np.linalg.solve(P[:6, :6] + covariance, P[:6]).T
+    correction = gain @ pose_difference(T_frame_found, state.T_frame_object)
+    left = np.eye(len(P))
+    left[:, :6] -= gain
+    P = left @ P @ left.T + gain @ covariance @ gain.T
+    # From now on the error is counted from the corrected orientation.
+    reset = np.eye(len(P))
+    reset[3:6, 3:6] = left_jacobian(correction[3:6])
+    P = reset @ P @ reset.T
+    twist = state.twist + correction[6:] if len(P) > 6 else state.twist
+    return PoseState(moved(state.T_frame_object, correction[:6]), twist, (P + P.T) / 2)

@@ -1,0 +1,138 @@
+"""The filter: derivatives, convergence, and a covariance that tells the truth (NEES)."""
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+
+from dr_perception.core.tracking.motion import (
+    left_jacobian, MOTION_MODELS, PoseState, ProcessNoise)
+from dr_perception.core.tracking.pose_filter import moved, pose_difference, updated
+from dr_perception.core.transforms import make_transform, rotation_from_rotvec
+
+COVARIANCE = np.diag([0.002, 0.002, 0.006, 0.03, 0.03, 0.04]) ** 2
+PERIOD_S = 0.033
+vectors = st.lists(st.floats(-1, 1), min_size=3, max_size=3).map(np.array)
+
+
+def random_pose(rng):
+    """Return any pose within half a metre."""
+    return make_transform(rotation_from_rotvec(rng.normal(size=3) * 2), rng.uniform(-.5, .5, 3))
+
+
+def squared_error(state, T_true):
+    """Return the normalized estimation error squared of the pose."""
+    error = pose_difference(T_true, state.T_frame_object)
+    return error @ np.linalg.solve(state.covariance[:6, :6], error)
+
+
+def mean_within(values, degrees=6, deviations=4.0):
+    """Whether the mean of chi-square values is what it should be."""
+    return abs(np.mean(values) - degrees) < deviations * np.sqrt(2 * degrees / len(values))
+
+
+@given(vectors, vectors)
+def test_left_jacobian_against_finite_differences(v, d):
+    step = 1e-6
+    exact = rotation_from_rotvec(v + step * d)
+    linear = rotation_from_rotvec(left_jacobian(v) @ d * step) @ rotation_from_rotvec(v)
+    assert np.abs(exact - linear).max() < 1e-10
+
+
+@given(st.integers(0, 2**32))
+def test_difference_and_move_are_inverse(seed):
+    rng = np.random.default_rng(seed)
+    T_from, T_to = random_pose(rng), random_pose(rng)
+    assert np.allclose(moved(T_from, pose_difference(T_to, T_from)), T_to, atol=1e-9)
+
+
+@pytest.mark.parametrize('dt_s', [0.4, -0.4])
+def test_prediction_carries_errors_as_finite_differences_do(dt_s):
+    """The covariance after a prediction is that of states drawn before and moved one by one."""
+    rng, model = np.random.default_rng(1), MOTION_MODELS['constant_velocity']
+    P = np.diag(np.repeat([0.01, 0.02, 0.03, 0.05], 3)) ** 2
+    P[0, 6] = P[6, 0] = 0.5 * 0.01 * 0.03
+    state = PoseState(random_pose(rng), np.array([0.3, -0.2, 0.1, 1.0, -0.8, 0.5]), P)
+    quiet = ProcessNoise(1e-9, 1e-9)
+    predicted = model.predict(state, dt_s, quiet)
+    drawn = []
+    for e in rng.multivariate_normal(np.zeros(12), P, 10_000):
+        other = model.predict(PoseState(
+            moved(state.T_frame_object, e[:6]), state.twist + e[6:], P), dt_s, quiet)
+        drawn.append([*pose_difference(other.T_frame_object, predicted.T_frame_object),
+                      *(other.twist - predicted.twist)])
+    deviations = np.sqrt(np.diag(predicted.covariance))
+    scale = np.outer(deviations, deviations)
+    assert np.abs((np.cov(np.transpose(drawn)) - predicted.covariance) / scale).max() < 0.06
+
+
+def test_back_and_forth_without_noise_is_where_it_was():
+    model, quiet = MOTION_MODELS['constant_velocity'], ProcessNoise(1e-9, 1e-9)
+    rng = np.random.default_rng(2)
+    state = PoseState(random_pose(rng), rng.normal(size=6), np.eye(12) * 1e-4)
+    there = model.predict(state, 0.7, quiet)
+    back = model.predict(there, -0.7, quiet)
+    assert np.allclose(back.T_frame_object, state.T_frame_object, atol=1e-12)
+    assert np.allclose(back.covariance, state.covariance, atol=1e-9)
+    assert not np.allclose(there.T_frame_object, state.T_frame_object, atol=0.1)
+
+
+@pytest.mark.parametrize('motion', list(MOTION_MODELS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=3)
+def test_resting_objects_converge_and_the_covariance_is_consistent(motion, seed):
+    """Many objects at rest: better than one picture, and as good as the filter says."""
+    rng, model = np.random.default_rng(seed), MOTION_MODELS[motion]
+    values, ratios = [], []
+    for _ in range(60):
+        T_true = random_pose(rng)
+        draws = rng.multivariate_normal(np.zeros(6), COVARIANCE, 40)
+        state = model.start(moved(T_true, draws[0]), COVARIANCE)
+        if motion == 'constant_velocity':  # it rests, and the filter is told so
+            state = PoseState(state.T_frame_object, state.twist, np.block([
+                [COVARIANCE, np.zeros((6, 6))], [np.zeros((6, 6)), np.eye(6) * 1e-8]]))
+        for draw in draws[1:]:
+            state = model.predict(state, PERIOD_S, ProcessNoise(1e-7, 1e-6))
+            state = updated(state, moved(T_true, draw), COVARIANCE)
+        values.append(squared_error(state, T_true))
+        error = pose_difference(T_true, state.T_frame_object)
+        ratios.append(error[:3] @ error[:3] / np.trace(COVARIANCE[:3, :3]))
+    assert mean_within(values), np.mean(values)
+    assert np.mean(ratios) < 2.0 / 40
+
+
+@pytest.mark.parametrize('motion', list(MOTION_MODELS))
+def test_moving_objects_as_the_model_has_them_are_consistent(motion):
+    """NEES where the truth moves by the very law that the filter assumes."""
+    rng, model, noise = np.random.default_rng(11), MOTION_MODELS[motion], ProcessNoise(0.03, 0.3)
+    values = []
+    for _ in range(150):
+        T_true, twist = random_pose(rng), np.zeros(6)
+        if motion == 'constant_velocity':
+            twist = rng.normal(size=6) * np.repeat([0.3, 1.0], 3)
+        state = model.start(
+            moved(T_true, rng.multivariate_normal(np.zeros(6), COVARIANCE)), COVARIANCE)
+        for _ in range(20):
+            truth = PoseState(T_true, twist, np.zeros((len(state.covariance),) * 2))
+            ahead = model.predict(truth, PERIOD_S, noise)
+            draw = rng.multivariate_normal(np.zeros(len(ahead.covariance)), ahead.covariance)
+            T_true = moved(ahead.T_frame_object, draw[:6])
+            twist = twist + draw[6:] if len(draw) > 6 else twist
+            state = model.predict(state, PERIOD_S, noise)
+            state = updated(
+                state, moved(T_true, rng.multivariate_normal(np.zeros(6), COVARIANCE)), COVARIANCE)
+        values.append(squared_error(state, T_true))
+    assert mean_within(values), np.mean(values)
+
+
+def test_the_velocity_of_a_conveyor_is_found():
+    rng, model = np.random.default_rng(13), MOTION_MODELS['constant_velocity']
+    twist = np.array([0.2, -0.1, 0.0, 0.0, 0.0, 0.5])
+    T_true, noise = random_pose(rng), ProcessNoise(0.005, 0.05)
+    state = model.start(T_true, COVARIANCE)
+    for _ in range(60):
+        T_true = model.predict(
+            PoseState(T_true, twist, np.zeros((12, 12))), PERIOD_S, noise).T_frame_object
+        state = model.predict(state, PERIOD_S, noise)
+        state = updated(
+            state, moved(T_true, rng.multivariate_normal(np.zeros(6), COVARIANCE)), COVARIANCE)
+    assert state.twist[:3] == pytest.approx(twist[:3], abs=0.02)
+    assert state.twist[3:] == pytest.approx(twist[3:], abs=0.15)
