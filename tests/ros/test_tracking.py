@@ -40,7 +40,7 @@ class Film:
         self.detections = graph.listen(Detection3DArray, 'pose_estimator/detections')
         self.poses = graph.listen(PoseArray, 'pose_estimator/poses')
         self.client = make_camera_client()
-        self.stamp_ns = START_NS
+        self.stamp_ns, self.camera_frame = START_NS, 'camera_optical'
         estimate = node._estimator.estimate
         self.T_base_camera = None
 
@@ -60,6 +60,7 @@ class Film:
     def send(self):
         """Send a picture with the stamp, whatever is found in it."""
         image = self.client.image()
+        image.header.frame_id = self.camera_frame
         image.header.stamp = stamp_from_ns(self.stamp_ns)
         count = len(self.detections.messages)
         self.client.send_image(image)
@@ -118,7 +119,7 @@ def test_what_a_real_model_finds_is_confirmed_and_published_where_it_is(
 def test_off_by_default_and_again_the_estimator_to_the_letter(start_film, cube):
     assert {s.name: s.default for s in parameters.SPECS}['tracking'] == 'off'
     film, truth = start_film(tracking='off'), cube(0.5)
-    for tracking in ('off', 'constant_pose', 'off'):
+    for tracking in ('off', 'constant_pose', 'off', 'constant_pose'):
         film.set(tracking=tracking)
         answers = [film.show(cube(0.5)) for _ in range(3)]
         if tracking == 'off':
@@ -193,6 +194,22 @@ def test_without_a_camera_pose_it_tracks_in_the_camera_frame_and_says_so(start_f
     assert "in the frame of the camera, 'camera_optical'" in text
     assert "its pose in 'base_link' is not known: a moving camera moves the objects" in text
     assert text.endswith('publish TF between the two, or set camera_pose')
+
+
+def test_the_frame_of_another_camera_is_another_frame(start_film, cube):
+    film = start_film(is_pose_known=False, track_confirm_hits=2)
+    for frame in ('left_optical', 'right_optical'):
+        film.camera_frame = frame
+        assert [list(film.show(cube(0.5))) for _ in range(2)] == [[], ['cube_0']]
+
+
+def test_the_covariance_of_a_still_scene_stays_that_of_a_network_that_errs_alike(
+        start_film, cube):
+    film = start_film(track_confirm_hits=1)
+    for _ in range(20):
+        _, _, covariance = film.show(cube(0.5))['cube_0']
+    part = np.diag(covariance) / np.diag(COVARIANCE)
+    assert part.min() > 0.9 and part.max() < 1.0
 
 
 def test_a_camera_pose_that_is_missing_for_a_moment_costs_no_names(

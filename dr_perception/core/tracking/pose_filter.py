@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dr_perception.core.tracking.motion import left_jacobian, PoseState
+from dr_perception.core.tracking.motion import PoseState
 from dr_perception.core.transforms import (make_transform, rotation_from_rotvec,
                                            rotvec_from_rotation)
 
@@ -29,6 +29,10 @@ def updated(state: PoseState, T_frame_found: np.ndarray, covariance: np.ndarray)
         T_frame_found: (4, 4) measured pose.
         covariance: (6, 6) of its error, axes of the frame.
 
+    The error is from now on counted from the corrected orientation. What that turns in P is of
+    second order, and would undo what it is for: the measured covariance is about the new one
+    already.
+
     Source: Sola 2017, "Quaternion kinematics for the error-state Kalman filter", sections 6 and 7
     (global angular error); the covariance in Joseph's form, which stays positive.
     """
@@ -38,9 +42,5 @@ def updated(state: PoseState, T_frame_found: np.ndarray, covariance: np.ndarray)
     left = np.eye(len(P))
     left[:, :6] -= gain
     P = left @ P @ left.T + gain @ covariance @ gain.T
-    # From now on the error is counted from the corrected orientation.
-    reset = np.eye(len(P))
-    reset[3:6, 3:6] = left_jacobian(correction[3:6])
-    P = reset @ P @ reset.T
     twist = state.twist + correction[6:] if len(P) > 6 else state.twist
     return PoseState(moved(state.T_frame_object, correction[:6]), twist, (P + P.T) / 2)

@@ -104,7 +104,14 @@ class PoseTracker:
         for is_confirmed in (True, False):  # what is known comes before what may be false
             found = self._give([t for t in tracks if (t.number is not None) == is_confirmed],
                                found, stamp_ns)
-        self._tracks.extend(Track(f, stamp_ns, self._rules) for f in found)
+        for new in found:
+            # It may be one of them after all, turned over: then seen as that one was seen.
+            for track in tracks:
+                if self._is_same_place(track.object_name, track, new):
+                    new = new.nearest(self._objects[track.object_name].symmetry,
+                                      track.T_frame_object)
+                    break
+            self._tracks.append(Track(new, stamp_ns, self._rules))
 
     def _give(self, tracks: list[Track], found: list[Found], stamp_ns: int) -> list[Found]:
         """Give detections to tracks; returns those that no track could use."""
