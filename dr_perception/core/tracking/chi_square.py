@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 import math
 
 
+@lru_cache(maxsize=16)
 def chi_square_quantile(probability: float, degrees_of_freedom: int) -> float:
     """The value that a chi-square variable stays below with ``probability``.
 
