@@ -72,17 +72,33 @@ def test_a_full_disk_is_the_users(simple_bag, replayed, monkeypatch, capfd):
     assert re.search('out: No space left on device', error_line(capfd))
 
 
-def test_interrupted_it_keeps_what_is_done(simple_bag, replayed, records, monkeypatch):
+def interrupt_after(monkeypatch, count):
+    """Press Ctrl-C after so many pictures."""
     class Impatient(replaying.ProgressLine):
         def step(self):
             super().step()
-            if self._done == 2:
+            if self._done == count:
                 raise KeyboardInterrupt
     monkeypatch.setattr(replaying, 'ProgressLine', Impatient)
+
+
+def test_interrupted_it_keeps_what_is_done(simple_bag, replayed, records, monkeypatch):
+    interrupt_after(monkeypatch, 2)
     folder = replayed(simple_bag, code=130)
     assert len({r['stamp_ns'] for r in records(folder)}) == 2
     assert 'interrupted: the rest of the recording was not read' in (
         folder / 'report.md').read_text()
+
+
+def test_interrupted_before_the_first_usable_picture(
+        tmp_path, bag_writer, make_picture, replayed, monkeypatch, camera):
+    with bag_writer(tmp_path / 'bag') as bag:
+        bag.info(0.0, camera)
+        bag.image(0.1, make_picture()[:100])
+        bag.image(0.2, make_picture())
+    interrupt_after(monkeypatch, 1)
+    folder = replayed(tmp_path / 'bag', code=130)
+    assert '0 pictures were used, 1 skipped' in (folder / 'report.md').read_text()
 
 
 def test_without_rosbags_the_message_is_the_command(monkeypatch, tmp_path, capfd):
@@ -96,7 +112,7 @@ def test_without_rosbags_the_message_is_the_command(monkeypatch, tmp_path, capfd
         "pip install '.[replay]')")
 
 
-def test_the_video(simple_bag, replayed, make_picture):
+def test_the_video(simple_bag, replayed, records, make_picture, camera, T_base_camera):
     folder = replayed(simple_bag, '--video')
     capture = cv2.VideoCapture(str(folder / 'annotated.mp4'))
     assert capture.isOpened()
@@ -107,6 +123,10 @@ def test_the_video(simple_bag, replayed, make_picture):
     plain_bgr = make_picture(0)[:, :, ::-1].astype(int)
     changed = np.abs(image_bgr.astype(int) - plain_bgr).max(-1) > 80
     assert 300 < changed.sum() < 0.05 * changed.size  # edges, axes and labels; all else as it was
+    for record in records(folder)[:2]:
+        point_camera = np.linalg.inv(T_base_camera) @ [*record['position_m'], 1.0]
+        column, row = camera.project(point_camera[None, :3])[0].astype(int)
+        assert changed[row - 30:row + 30, column - 30:column + 30].sum() > 100, record['object']
     assert not (replayed(simple_bag, output='b') / 'annotated.mp4').exists()
 
 
@@ -167,6 +187,7 @@ def test_the_reports(simple_bag, replayed, tiny_model):
 
 def test_names_are_escaped_in_the_page(simple_bag, replayed):
     bag = simple_bag.rename(simple_bag.with_name('a<b>|c'))
+    (bag / 'metadata.yaml').unlink()  # so that a sentence names the folder, too
     folder = replayed(bag)
     assert 'a<b>' not in (folder / 'report.html').read_text()
     assert 'a&lt;b&gt;|c' in (folder / 'report.html').read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from dr_perception.replay.bag import Bag
 from dr_perception.replay.errors import BagError
-from dr_perception.replay.mcap_salvage import complete_size
+from dr_perception.replay.mcap_salvage import complete_size, SalvagedPath
 
 TOPIC = '/camera/camera_info'
 
@@ -93,9 +93,9 @@ def test_damaged_metadata(simple_bag, content):
 def test_one_of_several_files_is_damaged(tmp_path, bag_writer, camera):
     folder = tmp_path / 'split'
     folder.mkdir()
-    for number in (2, 10):
+    for number, t_s in ((2, 10), (10, 2)):
         with bag_writer(tmp_path / f'part_{number}') as bag:
-            bag.info(number, camera)
+            bag.info(t_s, camera)
         shutil.copy(tmp_path / f'part_{number}' / f'part_{number}.mcap', folder)
     (folder / 'part_3.mcap').write_bytes(b'nothing')
     with Bag(folder) as bag:
@@ -148,6 +148,23 @@ def test_what_is_no_recording(tmp_path):
             ('head.mcap', r'is no MCAP recording or is damaged \(.*\); try: mcap recover')):
         with pytest.raises(BagError, match=text):
             Bag(tmp_path / name)
+
+
+def test_a_salvaged_file_reads_as_its_beginning_and_a_footer(tmp_path):
+    path = tmp_path / 'x.mcap'
+    path.write_bytes(bytes(range(256)) * 100)
+    salvaged = SalvagedPath(path, 20_000)
+    # Opcode 2, a length of 20, no index; then the magic.
+    expected = path.read_bytes()[:20_000] + b'\x02\x14' + bytes(27) + b'\x89MCAP0\r\n'
+    with salvaged.open('rb') as stream:
+        assert stream.read() == expected
+        for offset in (0, 19_990, 20_000, 20_010, len(expected)):
+            stream.seek(offset)
+            assert stream.read(30) == expected[offset:offset + 30]
+        assert stream.seek(-37, 2) == 20_000
+        assert stream.read() == expected[20_000:]
+    assert (str(salvaged), salvaged.stem, salvaged.suffix) == (str(path), 'x', '.mcap')
+    assert salvaged.exists() and not salvaged.is_dir()
 
 
 def test_complete_records_end_where_the_data_section_ends(small_mcap):

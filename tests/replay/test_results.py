@@ -153,7 +153,7 @@ def test_a_window_far_into_the_recording_finds_its_transforms(
                 bag.image(t_s + 0.2, make_picture())
     whole = records(replayed(tmp_path / 'bag', output='a'))
     assert {r['frame'] for r in whole} == {'base_link'} and len(whole) == 6
-    late = records(replayed(tmp_path / 'bag', '--start', 30, output='b'))
+    late = records(replayed(tmp_path / 'bag', '--start', 40.1, output='b'))
     assert [r['position_m'] for r in late] == [r['position_m'] for r in whole[4:]]
 
 
@@ -232,6 +232,7 @@ def test_a_part_of_the_pictures(simple_bag, replayed, records, options, numbers)
     found = records(replayed(simple_bag, *options))
     assert sorted({(r['stamp_ns'] - 1_700_000_000_000_000_000) // 10**8
                    for r in found}) == numbers
+    assert {r['frame'] for r in found} == {'base_link'}  # of a static transform at the beginning
 
 
 def test_min_score(simple_bag, replayed, records):
