@@ -14,7 +14,7 @@ from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import rotate_covariance
 from dr_perception.inference.estimator import PoseEstimator
 from dr_perception.replay.bag import Bag
-from dr_perception.replay.errors import BagError, OutputError
+from dr_perception.replay.errors import BagError, OutputError, TopicError
 from dr_perception.replay.frames import Frame, FrameSource, SkippedFrame
 from dr_perception.replay.progress import ProgressLine
 from dr_perception.replay.records import PoseFiles, PoseRecord
@@ -72,7 +72,10 @@ def replay(options: ReplayOptions) -> Summary:
             the recording can be used (the report is written all the same).
     """
     with Bag(options.bag) as bag:
-        topics = choose_topics(bag.topics, options.image_topic, options.camera_info_topic)
+        try:
+            topics = choose_topics(bag.topics, options.image_topic, options.camera_info_topic)
+        except TopicError as error:  # what is missing may be in the part that cannot be read
+            raise TopicError('; '.join([str(error), *bag.notes])) from error
         estimator = PoseEstimator.from_file(options.model, list(options.providers),
                                             options.threads)
         estimator.warm_up()

@@ -75,6 +75,15 @@ def test_half_a_recording_is_replayed(simple_bag, replayed, records, capfd):
     assert f'{len(numbers)} pictures were used' in report
 
 
+def test_a_file_of_which_no_picture_is_left_says_both(simple_bag, replayed, capfd):
+    file = simple_bag / 'simple.mcap'
+    file.write_bytes(file.read_bytes()[:2000])
+    replayed(file, code=2)
+    error = capfd.readouterr().err
+    assert 'error: the recording holds no sensor_msgs/Image or CompressedImage' in error
+    assert 'simple.mcap ends in the middle' in error
+
+
 def test_a_folder_without_metadata(simple_bag):
     (simple_bag / 'metadata.yaml').unlink()
     with Bag(simple_bag) as bag:
