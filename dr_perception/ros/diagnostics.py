@@ -138,6 +138,6 @@ class DiagnosticsPublisher:
     def publish(self, hardware_id: str, health: NodeHealth) -> None:
         """Publish a node's health."""
         message = DiagnosticArray(status=[status_message(
-            f'{self._node.get_name()}: localization', hardware_id, health)])
+            f'{self._node.get_fully_qualified_name().strip("/")}: localization', hardware_id, health)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
