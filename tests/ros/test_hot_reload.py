@@ -410,8 +410,8 @@ def test_memory_does_not_grow_over_twenty_reloads(cell, new_model, tiny_model):
     cell.next(2)
     grown_bytes = resident_bytes() - before
     assert sum(reference() is not None for reference in estimators) == 0
-    # One forgotten model is some 2 MB of constants, and as much again in its session.
-    assert grown_bytes < 20e6
+    # Twenty forgotten models are 250 MB; the allocator's own ups and downs reach 35 MB.
+    assert grown_bytes < 80e6
     assert len(cell.node._managed_entities) == entities
 
 
