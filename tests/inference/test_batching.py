@@ -1,13 +1,20 @@
 """Several threads share one network; everyone gets the answer to its own pictures."""
 
+import gc
+from pathlib import Path
+import shutil
 import threading
 import time
 from types import SimpleNamespace
+import weakref
 
 import numpy as np
 import pytest
 
-from dr_perception.inference.batching import BatchingNetwork
+from dr_perception.core.errors import ModelFileError
+from dr_perception.inference.batching import BatchingNetwork, NetworkShare
+
+SHIPPED = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 
 
 class _Network:
@@ -98,13 +105,17 @@ def test_a_lone_picture_does_not_wait():
     assert time.monotonic() - start_s < 0.04
 
 
-def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path, tiny_file):
+def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path):
+    path = tmp_path / 'model.onnx'
+    shutil.copy(SHIPPED, path)
     share = NetworkShare()
-    first, second = share.open(tiny_file), share.open(str(tiny_file))
+    first, second = share.open(path), share.open(str(path))
     assert first is second
-    assert share.open(tiny_file, threads=1) is not first
-    tiny_file.write_bytes(tiny_file.read_bytes().replace(b'tiny', b'tinz'))
-    assert share.open(tiny_file).contract.name == 'tinz'    # another model now
+    assert share.open(path, threads=1) is not first
+    content = path.read_bytes()
+    assert content.count(b'"name": "tabletop"') == 1
+    path.write_bytes(content.replace(b'"name": "tabletop"', b'"name": "tabletip"'))
+    assert share.open(path).contract.name == 'tabletip'     # another model now
     kept = weakref.ref(first)
     del first, second
     gc.collect()
