@@ -19,8 +19,12 @@ VERSION = '0.1.0'
 
 EXECUTABLES = {
     'pose_estimator': 'dr_perception.ros.pose_estimator_node:main',
+    'multi_camera': 'dr_perception.ros.multi_camera:main',
+    'planning_scene': 'dr_perception.ros.planning_scene.main:main',
     'simulated_camera': 'dr_perception.ros.demo.simulated_camera_node:main',
     'monitor': 'dr_perception.ros.demo.monitor_node:main',
+    'doctor': 'dr_perception.ros.doctor.command:main',
+    'benchmark': 'dr_perception.ros.benchmark.command:main',
     'sim_trainer': 'sim_trainer.cli:main',
 }
 

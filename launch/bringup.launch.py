@@ -81,6 +81,10 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'rviz_fixed_frame', default_value='', description='Fixed frame of RViz; empty: '
         'target_frame, or else base_frame. Without TF the frame of the camera shows something.'),
+    DeclareLaunchArgument(
+        'planning_scene', default_value='false', choices=BOOLEANS,
+        description="Also start the node planning_scene: detections to MoveIt's collision "
+        'objects, in base_frame; its parameters come from params_file.'),
     *(DeclareLaunchArgument(
         f'publish_{name}', default_value='', choices=['', *BOOLEANS],
         description=f'Publish the output {name}; empty: true.') for name in OUTPUTS),
@@ -112,8 +116,30 @@ def node_parameters(values):
     return {name: read(values[name]) for name, read in readers.items() if values.get(name)}
 
 
-def make_node(context):
-    """Return the node; runs when the arguments are known."""
+def planning_scene_node(values, has_file):
+    """
+    Return the node planning_scene.
+
+    Args:
+        values: launch arguments, name -> text, that were given.
+        has_file: there is a params_file.
+    """
+    parameters = {}
+    if values.get('base_frame'):
+        parameters['planning_frame'] = values['base_frame']
+    if values.get('model'):
+        parameters['model'] = values['model']
+    if values.get('use_sim_time'):
+        parameters['use_sim_time'] = values['use_sim_time'] == 'true'
+    return Node(
+        package='dr_perception', executable='planning_scene', name='planning_scene',
+        namespace=values.get('namespace', ''), output='screen',
+        parameters=[*([values['params_file']] if has_file else []), parameters],
+        ros_arguments=['--log-level', values.get('log_level', 'info')])
+
+
+def make_nodes(context):
+    """Return the nodes; runs when the arguments are known."""
     values = {entry.name: LaunchConfiguration(entry.name).perform(context)
               for entry in ARGUMENTS}
     image = values['image']
@@ -123,7 +149,8 @@ def make_node(context):
     has_file = bool(values['params_file'])
     given = {name: text for name, text in values.items()
              if not (has_file and text == defaults[name])}
-    return [LifecycleNode(
+    extra = [planning_scene_node(given, has_file)] if values['planning_scene'] == 'true' else []
+    return [*extra, LifecycleNode(
         package='dr_perception', executable='pose_estimator', name='pose_estimator',
         namespace=values['namespace'], output='screen',
         parameters=[*([values['params_file']] if has_file else []), node_parameters(given)],
@@ -178,6 +205,6 @@ def camera_info_beside(image):
 
 
 def generate_launch_description():
-    """Return the arguments, the node, and RViz where it is wanted."""
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_node),
+    """Return the arguments, the nodes, and RViz where it is wanted."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=make_nodes),
                               OpaqueFunction(function=make_rviz)])

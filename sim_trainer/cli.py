@@ -120,6 +120,18 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
     evaluate.set_defaults(run=_evaluate)
 
+    from sim_trainer.calibration import command as calibration      # its options alone
+    calibrate = commands.add_parser(
+        'calibrate', help='where a real camera stands: from a tag, a board or marks')
+    calibration.add_arguments(calibrate)
+    calibrate.set_defaults(run=lambda arguments, _: calibration.run(arguments))
+
+    from sim_trainer.real_gap import command as real_gap
+    report = commands.add_parser(
+        'report', help='what to expect of a model on real pictures, with or without truth')
+    real_gap.add_arguments(report)
+    report.set_defaults(run=lambda arguments, _: real_gap.run(arguments))
+
     ablate = commands.add_parser(
         'ablate', help="train with one factor changed at a time: the paper's ablations")
     ablate.add_argument('config', type=Path, metavar='CONFIG',

@@ -25,5 +25,9 @@ class ProviderError(PerceptionError, RuntimeError):
     """An execution provider that is not available, or that did not become active."""
 
 
+class InferenceError(PerceptionError, RuntimeError):
+    """The network failed on a picture: no memory left, or the execution provider gave up."""
+
+
 class MissingDependencyError(PerceptionError, ImportError):
     """An optional dependency that is not installed; the message is the install command."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dr_perception.core.errors import ContractError
 from dr_perception.core.symmetry import Symmetry
+from dr_perception.core.transforms import check_transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class ObjectModel:
         resting_downs: (R, 3) unit vectors of the object frame that point straight down when the
             object rests on one of its stable faces.
         resting_heights_m: (R,) height of the object's origin above the support plane then.
+        subframes: name -> ``T_object_subframe`` (4, 4), named places on the object such as
+            grasps; may be empty.
     """
 
     name: str
@@ -33,6 +37,7 @@ class ObjectModel:
     symmetry: Symmetry
     resting_downs: np.ndarray
     resting_heights_m: np.ndarray
+    subframes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def extents_m(self) -> np.ndarray:
@@ -48,7 +53,9 @@ class ObjectModel:
 
     def to_json(self) -> dict[str, Any]:
         """The object as JSON values (lists of floats, metres)."""
+        subframes = {name: np.round(T, 9).tolist() for name, T in self.subframes.items()}
         return {
+            **({'subframes': subframes} if subframes else {}),
             'name': self.name,
             'vertices_m': np.round(self.vertices_m, 7).tolist(),
             'faces': np.asarray(self.faces).tolist(),
@@ -76,7 +83,8 @@ class ObjectModel:
                 symmetry=Symmetry(_array(data, 'symmetry_transforms', (None, 4, 4)),
                                   bool(data['symmetry_continuous_about_z'])),
                 resting_downs=_array(data, 'resting_downs', (None, 3), may_be_empty=True),
-                resting_heights_m=_array(data, 'resting_heights_m', (None,)))
+                resting_heights_m=_array(data, 'resting_heights_m', (None,)),
+                subframes=_subframes(data.get('subframes', {})))
         except KeyError as error:
             raise ContractError(f'object {name!r} of the contract lacks {error}') from error
         except (TypeError, ValueError, OverflowError) as error:
@@ -90,6 +98,19 @@ class ObjectModel:
             raise ContractError(f'object {name!r} of the contract: a face names a vertex outside '
                                 f'0...{len(model.vertices_m) - 1}')
         return model
+
+
+def _subframes(data: Any) -> dict[str, np.ndarray]:
+    """Named ``T_object_subframe``; contracts that were written before they existed have none."""
+    if not isinstance(data, dict):
+        raise ValueError(f'subframes is a {type(data).__name__}; expected names and transforms')
+    frames = {}
+    for name, rows in data.items():
+        if not name.replace('_', 'a').isalnum():
+            raise ValueError(f'subframes: the name {name[:40]!r} has other signs than letters, '
+                             'digits and underscores')
+        frames[name] = check_transform(rows, f'subframe {name!r}')
+    return frames
 
 
 def _array(data: dict[str, Any], key: str, shape: tuple[int | None, ...],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dr_perception.core.errors import ModelFileError
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.inference.session import OnnxNetwork
+from dr_perception.inference.providers import ProviderSettings
 
 
 class PoseEstimator(PosePipeline):
@@ -24,16 +27,30 @@ class PoseEstimator(PosePipeline):
         super().__init__(network.contract, network)
         self.active_providers = network.active_providers
         self.requested_providers = network.requested_providers
-        self.model_sha256 = network.sha256
+        self.provider_problems = network.provider_problems
+        self.engine_folder = network.engine_folder
+        self.model_sha256, self.model_path = network.sha256, network.path
 
     @classmethod
-    def from_file(cls, path: str | Path, providers: list[str] | None = None,
-                  threads: int = 0) -> PoseEstimator:
-        """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``."""
-        return cls(OnnxNetwork(path, providers, threads))
+    def from_file(cls, path: str | Path, providers: list[str] | None = None, threads: int = 0,
+                  settings: ProviderSettings = ProviderSettings(),
+                  open_network: Callable[..., OnnxNetwork] = OnnxNetwork) -> PoseEstimator:
+        """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``.
+
+        ``NetworkShare.open`` for ``open_network`` shares the network with other estimators.
+        """
+        return cls(open_network(path, providers, threads, settings))
 
     def warm_up(self, width_px: int = 640, height_px: int = 480) -> None:
-        """Run the graph once, so that the first picture is not slower than the others."""
+        """Run the graph once, so that the first picture is not slower than the others.
+
+        Raises:
+            InferenceError: see ``OnnxNetwork.run``.
+            ModelFileError: it answers with NaN or infinity.
+        """
         multiple = self.contract.input.multiple_px
         shape = (1, -(-height_px // multiple) * multiple, -(-width_px // multiple) * multiple, 3)
-        self._network.run(np.zeros(shape, np.uint8))
+        for name, output in self._network.run(np.zeros(shape, np.uint8)).items():
+            if not np.isfinite(output).all():
+                raise ModelFileError(f'{self.model_path}: {name!r} of a black picture is NaN or '
+                                     'infinite: train it again, or set precision to fp32')

@@ -36,6 +36,7 @@ class NodeHealth:
         provider_problem: why it is not the wanted one, or ''.
         model: name and hash.
         statistics: counts, rate, latency, errors.
+        reload_problem: why the model was not exchanged when that was asked for, or ''.
     """
 
     state: str
@@ -53,6 +54,7 @@ class NodeHealth:
     provider_problem: str
     model: str
     statistics: StatisticsSnapshot
+    reload_problem: str = ''
 
 
 def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str]:
@@ -89,6 +91,8 @@ def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str
             f'{health.lost_images} images were lost in transport, {statistics.received} arrived: '
             'set image_reliability to reliable, or give the camera driver more shared memory '
             '(config/fastdds_large_images.xml)')
+    if health.reload_problem:
+        return _WARN, health.reload_problem
     if health.provider_problem:
         return _WARN, health.provider_problem
     return _OK, f'{statistics.rate_hz:.1f} frames/s'
@@ -99,6 +103,7 @@ def status_values(health: NodeHealth) -> dict[str, str]:
     s = health.statistics
     values = {
         'state': health.state, 'model': health.model, 'provider': health.provider,
+        'provider problem': health.provider_problem, 'model problem': health.reload_problem,
         'image topic': health.image_topic, 'camera_info topic': health.camera_info_topic,
         'camera_info': health.camera_info, 'camera pose': health.camera_pose,
         'transform problem': health.transform_problem,
@@ -132,7 +137,9 @@ class DiagnosticsPublisher:
 
     def publish(self, hardware_id: str, health: NodeHealth) -> None:
         """Publish a node's health."""
+        # With the namespace: several cameras may report from one process.
+        name = self._node.get_fully_qualified_name().strip('/')
         message = DiagnosticArray(status=[status_message(
-            f'{self._node.get_name()}: localization', hardware_id, health)])
+            f'{name}: localization', hardware_id, health)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

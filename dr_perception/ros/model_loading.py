@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import logging
+import shutil
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.errors import ProviderError
-from dr_perception.ros.parameters import Settings
+from dr_perception.core.errors import InferenceError, ProviderError
+from dr_perception.ros.parameters import check_objects, Settings
 from dr_perception.ros.resources import find_resource
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
 
 DEFAULT_MODEL = 'models/tabletop.onnx'
-_REMEDIES = {
-    'CUDAExecutionProvider': 'install onnxruntime-gpu in place of onnxruntime, and the NVIDIA '
-                             'driver with CUDA and cuDNN',
-    'TensorrtExecutionProvider': 'install onnxruntime-gpu in place of onnxruntime, and TensorRT',
-}
+#: Seconds between the lines that say that a model is still being loaded.
+PROGRESS_PERIOD_S = 10.0
+_log = logging.getLogger(__name__)
 
 
-def load_estimator(settings: Settings) -> tuple[PoseEstimator, str]:
+def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info,
+                      open_network: Callable | None = None) -> tuple[PoseEstimator, str]:
+    """An estimator that is ready for pictures, and what is wrong with its provider or ''.
+
+    Engines are built here, with progress in the log; one that is damaged is built anew.
+
+    Args:
+        settings: the parameters.
+        log: takes lines on what takes long.
+        open_network: see ``PoseEstimator.from_file``.
+
+    Raises:
+        ParameterError: `objects` names one that the model does not have.
+        InferenceError: the model does not run.
+        And what ``load_estimator`` raises.
+    """
+    is_engine_built = any('Tensorrt' in name for name in settings.providers)
+    what = 'loading the model' + (
+        ', for which TensorRT builds an engine (minutes the first time, then from the cache)'
+        if is_engine_built else '')
+    if is_engine_built:
+        log(what)
+    with _progress(what, log):
+        estimator, problem = load_estimator(settings, open_network)
+        check_objects(settings, tuple(m.name for m in estimator.contract.objects))
+        try:
+            warm_up(estimator)
+        except InferenceError as error:
+            folder = estimator.engine_folder
+            if folder is None or not any(folder.iterdir()):
+                raise
+            log(f'{error}; the engines in {folder} are removed and built anew')
+            shutil.rmtree(folder)
+            estimator, problem = load_estimator(settings, open_network)
+            warm_up(estimator)
+    return estimator, problem
+
+
+def load_estimator(settings: Settings, open_network: Callable | None = None
+                   ) -> tuple[PoseEstimator, str]:
     """The estimator, and what is wrong with its provider ('' when it is the first wanted one).
 
     Raises:
@@ -30,23 +73,22 @@ def load_estimator(settings: Settings) -> tuple[PoseEstimator, str]:
         ProviderError: no wanted provider is there, or ``strict_provider`` and not the first.
     """
     from dr_perception import PoseEstimator
+    from dr_perception.inference.provider_libraries import is_built_in, why_not_built_in
+    from dr_perception.inference.providers import ProviderSettings
     path = settings.model or str(find_resource(DEFAULT_MODEL))
     wanted = list(settings.providers)
-    # A provider that this ONNX Runtime lacks is an error there; here the next one is tried.
-    attempts = [wanted] if settings.strict_provider else [wanted, *([name] for name in wanted)]
-    for attempt in attempts:
-        try:
-            estimator = PoseEstimator.from_file(path, attempt, settings.threads)
-            break
-        except ProviderError:
-            if attempt is attempts[-1]:
-                raise
-    if wanted[0] in estimator.active_providers:
-        return estimator, ''
-    remedy = _REMEDIES.get(wanted[0], 'install an onnxruntime that has it')
-    problem = (f'provider {wanted[0]} is not active, the model runs on '
-               f'{estimator.active_providers[0]}: {remedy}, or set providers to what is wanted')
-    if settings.strict_provider:
+    # A provider that this ONNX Runtime lacks is an error there; here the next one is taken.
+    present = wanted if settings.strict_provider else list(filter(is_built_in, wanted))
+    estimator = PoseEstimator.from_file(
+        path, present or wanted, settings.threads, ProviderSettings(
+            settings.precision, settings.gpu_memory_limit_mb, settings.engine_cache),
+        **({} if open_network is None else {'open_network': open_network}))
+    problems = list(estimator.provider_problems)
+    if wanted[0] not in present:
+        problems.insert(0, f'provider {wanted[0]} is not active, the model runs on '
+                        f'{estimator.active_providers[0]}: {why_not_built_in(wanted[0])}')
+    problem = '; '.join(problems)
+    if settings.strict_provider and wanted[0] not in estimator.active_providers:
         raise ProviderError(f'{problem} (strict_provider is set)')
     return estimator, problem
 
@@ -58,3 +100,20 @@ def warm_up(estimator: PoseEstimator) -> None:
     grey = np.full((camera.height_px, camera.width_px, 3), 127, np.uint8)
     for _ in range(2):
         estimator.estimate(grey, camera, T_base_camera=None)
+
+
+@contextmanager
+def _progress(what: str, log: Callable[[str], None]) -> Iterator[None]:
+    """Log now and then how long the body has taken; ONNX Runtime itself is silent."""
+    start_s, done = time.monotonic(), threading.Event()
+
+    def report() -> None:
+        while not done.wait(PROGRESS_PERIOD_S):
+            log(f'{what}: {time.monotonic() - start_s:.0f} s so far')
+    thread = threading.Thread(target=report, name='loading_progress', daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

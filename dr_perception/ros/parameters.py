@@ -16,6 +16,7 @@ from dr_perception.ros.publishers import registered_outputs
 
 _SWITCH_PREFIX = 'publish_'
 _AT_CONFIGURE = 'Takes effect while the node configures.'
+_AT_RELOAD = 'Takes effect while the node configures, or by the service ~/load_model.'
 
 
 class ParameterError(PerceptionError, ValueError):
@@ -31,6 +32,7 @@ class ParameterSpec:
         low, high: range of a number.
         read_only: set at the start only.
         live: may change in every state; others only while the node is unconfigured.
+        reloaded: may change in every state too, and waits there for ``~/load_model``.
         choices: the only texts allowed.
         kind: type of an empty list.
     """
@@ -42,17 +44,26 @@ class ParameterSpec:
     high: float | None = None
     read_only: bool = False
     live: bool = False
+    reloaded: bool = False
     choices: tuple[str, ...] = ()
     kind: Parameter.Type | None = None
 
 
 SPECS = (
-    ParameterSpec('model', '', 'Path of the model.onnx; empty: the shipped models/tabletop.onnx.'),
+    ParameterSpec('model', '', 'Path of the model.onnx; empty: the shipped models/tabletop.onnx.',
+                  reloaded=True),
     ParameterSpec('providers', ['CUDAExecutionProvider', 'CPUExecutionProvider'],
                   'ONNX Runtime execution providers, in order of preference.'),
     ParameterSpec('strict_provider', False,
                   'Refuse to configure when the first of `providers` does not become active, '
                   'instead of warning and going on with a later one.'),
+    ParameterSpec('precision', 'fp32', 'Precision of the network. fp16 where the first active '
+                  'provider can make it of an fp32 model (TensorRT); others go on in fp32 and '
+                  'warn.', choices=('fp32', 'fp16')),
+    ParameterSpec('gpu_memory_limit_mb', 0, 'Most GPU memory of the network, MiB; 0: no limit. '
+                  'CUDA: the arena; TensorRT: the workspace of its engine.', 0, 1_048_576),
+    ParameterSpec('engine_cache', '', 'Folder where TensorRT keeps the engines it builds; empty: '
+                  'dr_perception/engines in the cache folder of the user (XDG_CACHE_HOME).'),
     ParameterSpec('threads', 0, 'CPU threads of the network; 0: one for each core.', 0, 256),
     ParameterSpec('base_frame', 'base_link',
                   'Frame whose plane z = 0 the objects stand on; camera_pose is given in it.'),
@@ -93,6 +104,9 @@ class Settings:
     model: str
     providers: tuple[str, ...]
     strict_provider: bool
+    precision: str
+    gpu_memory_limit_mb: int
+    engine_cache: str
     threads: int
     base_frame: str
     T_base_camera: np.ndarray | None
@@ -177,8 +191,9 @@ def settings_from_values(values: dict[str, Any]) -> Settings:
         target_frame=clean_frame_id(values['target_frame']),
         objects=frozenset(name for name in values['objects'] or () if name), outputs=outputs,
         **{name: values[name] for name in (
-            'model', 'strict_provider', 'threads', 'image_transport', 'image_reliability',
-            'image_is_rectified', 'min_score', 'max_image_age_s', 'transform_timeout_s',
+            'model', 'strict_provider', 'precision', 'gpu_memory_limit_mb', 'engine_cache',
+            'threads', 'image_transport', 'image_reliability', 'image_is_rectified',
+            'min_score', 'max_image_age_s', 'transform_timeout_s',
             'max_transform_age_s', 'autostart', 'hardware_id')})
 
 
@@ -195,7 +210,8 @@ def check_change(node: Any, changes: list[Parameter], is_configured: bool,
     specs = {spec.name: spec for spec in SPECS}
     own = [change for change in changes if change.name in specs]
     for change in own:
-        if is_configured and not specs[change.name].live:
+        spec = specs[change.name]
+        if is_configured and not (spec.live or spec.reloaded):
             return SetParametersResult(successful=False, reason=(
                 f'{change.name}: takes effect while the node configures; deactivate and clean it '
                 'up first (ros2 lifecycle set)'))
@@ -223,5 +239,6 @@ def check_objects(settings: Settings, known_objects: tuple[str, ...]) -> None:
 
 def _description(spec: ParameterSpec) -> str:
     choices = f' One of: {", ".join(spec.choices)}.' if spec.choices else ''
-    suffix = '' if spec.live or spec.read_only else f' {_AT_CONFIGURE}'
+    suffix = ('' if spec.live or spec.read_only else
+              f' {_AT_RELOAD}' if spec.reloaded else f' {_AT_CONFIGURE}')
     return f'{spec.description}{choices}{suffix}'

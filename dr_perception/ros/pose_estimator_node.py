@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import sys
+import threading
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
@@ -18,11 +21,15 @@ from dr_perception.ros.diagnostics import DiagnosticsPublisher, NodeHealth, PERI
 from dr_perception.ros.frame_processor import error_kind, FrameProcessor
 from dr_perception.ros.frame_statistics import FrameStatistics
 from dr_perception.ros.frame_worker import FrameWorker
+from dr_perception.ros.hot_reload import ModelReloader
 from dr_perception.ros.inputs import FrameInputs
-from dr_perception.ros.model_loading import load_estimator, warm_up
+from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.node_process import run_node
-from dr_perception.ros.publishers import registered_outputs
+from dr_perception.ros.output_set import create_outputs, update_outputs
 from dr_perception.ros.transform_buffer import TransformBuffer
+
+if TYPE_CHECKING:
+    from dr_perception import PoseEstimator
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -30,13 +37,15 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 class PoseEstimatorNode(LifecycleNode):
     """Loads and verifies the model in configure; subscribes and publishes while active."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, open_network: Callable | None = None, **kwargs) -> None:
         super().__init__('pose_estimator', **kwargs)
+        self._open_network = open_network   # shared with the nodes of other cameras
         self._statistics = FrameStatistics()
         self._estimator = self._worker = self._processor = self._inputs = None
         self._outputs = []
         self._configure_error = self._provider_problem = ''
         self._active_since_s, self._camera_frame = None, ''
+        self._frame_lock = threading.Lock()  # held while a frame is in work, and by a swap
         try:
             parameters.declare_parameters(self)
             self.settings = parameters.read_settings(self)
@@ -48,9 +57,17 @@ class PoseEstimatorNode(LifecycleNode):
             self, changes, self._estimator is not None, self._known_objects()))
         self.add_post_set_parameters_callback(self._refresh_settings)
         self._diagnostics = DiagnosticsPublisher(self)
+        self._reloader = ModelReloader(self, lambda: parameters.read_settings(self),
+                                       self._prepare, lambda: self._estimator,
+                                       self._swap_model)
         # A steady clock: the report must not stop with simulated time.
         self.create_timer(PERIOD_S, self._publish_diagnostics,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def estimator(self) -> PoseEstimator | None:
+        """The model in use; None while unconfigured."""
+        return self._estimator
 
     def autostart(self) -> bool:
         """Configure and activate; False when that failed (the reason is logged)."""
@@ -66,15 +83,12 @@ class PoseEstimatorNode(LifecycleNode):
         start_s = time.monotonic()
         try:
             self.settings = parameters.read_settings(self)
-            self._estimator, self._provider_problem = load_estimator(self.settings)
-            parameters.check_objects(self.settings, self._known_objects())
-            warm_up(self._estimator)
+            self._estimator, self._provider_problem = self._prepare(self.settings)
             objects = self._estimator.contract.objects
-            self._outputs = [entry.factory(self, objects) for entry in registered_outputs()
-                             if entry.name in self.settings.outputs]
+            self._outputs = create_outputs(self, self.settings.outputs, objects)
         except Exception as error:  # rclpy would swallow it without a word
             return self._fail('configure', error)
-        self._configure_error = ''
+        self._configure_error = self._reloader.problem = ''
         if self._provider_problem:
             self.get_logger().warning(self._provider_problem)
         self.get_logger().info(
@@ -87,7 +101,7 @@ class PoseEstimatorNode(LifecycleNode):
         try:
             self._statistics.reset()
             self._transforms = TransformBuffer(self.settings.max_transform_age_s)
-            self._processor = FrameProcessor(self._estimator, self._transforms, self._report)
+            self._processor = self._make_processor(self._estimator)
             self._worker = FrameWorker(self._process, self._report_exception)
             self._worker.start()
             self._inputs = FrameInputs(self, self.settings, self._transforms, self._on_image)
@@ -124,8 +138,35 @@ class PoseEstimatorNode(LifecycleNode):
         if self._worker is not None and self._worker.put(message):
             self._statistics.count_dropped()
 
+    def _prepare(self, settings: parameters.Settings) -> tuple[PoseEstimator, str]:
+        return prepare_estimator(settings, self.get_logger().info, self._open_network)
+
+    def _make_processor(self, estimator: PoseEstimator) -> FrameProcessor:
+        return FrameProcessor(estimator, self._transforms, self._report)
+
+    def _swap_model(self, estimator: PoseEstimator, provider_problem: str) -> None:
+        """Put a prepared model in the old one's place, between two frames."""
+        before = self._estimator
+        with self._frame_lock:
+            self._estimator = estimator     # outputs that are made anew ask for it
+            try:
+                self._outputs = update_outputs(
+                    self, self._outputs, before.contract.objects, estimator.contract.objects)
+            except Exception:
+                self._estimator = before
+                raise
+            self._provider_problem = provider_problem
+            if self._processor is not None:
+                self._processor = self._make_processor(estimator)
+            if self._inputs is not None:  # publishers that are new are silent until told
+                super().on_activate(None)
+
     def _process(self, message: Image | CompressedImage) -> None:
         """One frame, on the worker's thread."""
+        with self._frame_lock:
+            self._process_locked(message)
+
+    def _process_locked(self, message: Image | CompressedImage) -> None:
         settings, clock, inputs = self.settings, self.get_clock(), self._inputs
         if inputs is None:  # being deactivated
             return
@@ -208,8 +249,8 @@ class PoseEstimatorNode(LifecycleNode):
             camera_pose='TF' if settings.T_base_camera is None else 'parameter camera_pose',
             transform_problem=self._transforms.last_problem,
             provider=', '.join(self._estimator.active_providers) if self._estimator else '',
-            provider_problem=self._provider_problem, model=self._model_text(),
-            statistics=self._statistics.snapshot())
+            provider_problem=self._provider_problem, reload_problem=self._reloader.problem,
+            model=self._model_text(), statistics=self._statistics.snapshot())
         self._diagnostics.publish(settings.hardware_id or self._camera_frame, health)
 
 

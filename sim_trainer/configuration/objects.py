@@ -9,9 +9,11 @@ values (``--set``, a resolved configuration in a run's folder), which know no fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sim_trainer.configuration.loader import shorten, to_float
 from sim_trainer.errors import ConfigurationError
 
 #: shape -> the dimensions it takes.
@@ -29,6 +31,49 @@ MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'symmetry': 'auto',
                  'turns_about_z': 1, 'round_about_z': False, 'flips': False}
 #: unit of a mesh file -> metres.
 UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
+
+
+@dataclass(frozen=True)
+class Subframes:
+    """Named places on an object, such as grasps: ``{grasp_top: [x, y, z, qx, qy, qz, qw]}``.
+
+    Attributes:
+        poses: (name, seven numbers) of each: position in metres and quaternion in the object's
+            frame.
+    """
+
+    poses: tuple[tuple[str, tuple[float, ...]], ...]
+
+    @classmethod
+    def from_yaml(cls, value: Any, where: str) -> Subframes:
+        """Parse a mapping of names to seven numbers."""
+        if not isinstance(value, dict):
+            raise ConfigurationError(f'{where}: got {shorten(value)}; expected names with seven '
+                                     'numbers each: {grasp_top: [x, y, z, qx, qy, qz, qw]}')
+        return cls(tuple((name, cls._pose(name, numbers, f'{where}.{name}'))
+                         for name, numbers in value.items()))
+
+    @staticmethod
+    def _pose(name: Any, numbers: Any, where: str) -> tuple[float, ...]:
+        if not isinstance(name, str) or not name.replace('_', 'a').isalnum():
+            raise ConfigurationError(f'{where}: a name has letters, digits and underscores (it '
+                                     'becomes a frame of the motion planner)')
+        if not isinstance(numbers, (list, tuple)) or len(numbers) != 7:
+            raise ConfigurationError(f'{where}: got {shorten(numbers)}; expected seven numbers x, '
+                                     'y, z, qx, qy, qz, qw (metres, quaternion)')
+        pose = tuple(to_float(number, where) for number in numbers)
+        norm = float(np.linalg.norm(pose[3:]))
+        if abs(norm - 1.0) > 0.01:
+            raise ConfigurationError(f'{where}: the quaternion {shorten(list(pose[3:]))} has norm '
+                                     f'{norm:.3g}; expected 1, in the order qx, qy, qz, qw')
+        if max(map(abs, pose[:3])) > 2.0:
+            raise ConfigurationError(f'{where}: position {shorten(list(pose[:3]))}; expected '
+                                     'at most 2 m from the origin (metres; 50 mm is 0.050)')
+        return pose
+
+    def to_yaml(self) -> dict[str, list[float]]:
+        """The inverse of ``from_yaml``."""
+        return {name: list(pose) for name, pose in self.poses}
 
 
 @dataclass(frozen=True)
@@ -66,6 +111,8 @@ class ObjectConfig:
     #: mesh: looks the same upside down, turned by 180 degrees about x at half height (default
     #: false)
     flips: bool | None = None
+    #: named places such as grasps, in the object's frame; the planning_scene node passes them on
+    subframes: Subframes | None = None
 
     def __post_init__(self) -> None:
         label = f'object {self.name!r}'

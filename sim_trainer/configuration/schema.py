@@ -16,6 +16,7 @@ import numpy as np
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError, PerceptionError
 from dr_perception.core.transforms import look_at, rotation_about
+from sim_trainer.configuration.calibration_error import CalibrationErrorConfig
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml, shorten
 from sim_trainer.configuration.objects import ObjectConfig
@@ -177,6 +178,8 @@ class SceneConfig:
     seed: int = 1
     #: URDF of the arm: a path, or a name inside pybullet_data; null for none
     arm_urdf: str | None = 'kuka_iiwa/model.urdf'
+    #: what camera and support may differ by from the calibration
+    calibration_error: CalibrationErrorConfig = field(default_factory=CalibrationErrorConfig)
     randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -94,6 +94,10 @@ def scene_key(config: SceneConfig) -> str:
     """A hash of everything that a picture depends on (not of how the network is trained)."""
     data = dataclasses.asdict(config)
     data.pop('training')
+    if not config.calibration_error.acts:       # the key of before there was this section
+        data.pop('calibration_error')
+    for entry in data['objects']:
+        entry.pop('subframes')      # where to grasp an object is not to be seen
     data['frames'] = {k: v for k, v in data['frames'].items()
                       if k not in ('workers', 'count', 'pool_count', 'bop')}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

@@ -23,10 +23,13 @@ SEED_OFFSET = 100_003
 
 
 def simulated_pictures(config: SceneConfig, count: int, first: int = 0, description: str = '',
-                       only: Iterable[str] | None = None) -> Iterator[BopPicture]:
+                       only: Iterable[str] | None = None, told: bool = False
+                       ) -> Iterator[BopPicture]:
     """Pictures of the camera's full size with the sensor's effects, and their truth.
 
-    ``only`` names the randomizers that change from picture to picture; None for all.
+    ``only`` names the randomizers that change from picture to picture; None for all. With ``told``
+    cameras are as the calibration tells them, errors included (``calibration_error``), and truth
+    is where it is in the base frame so told: the estimator is judged as it will be used.
     """
     generator = SceneGenerator(config)
     renderer = make_renderer(config, generator)
@@ -37,10 +40,14 @@ def simulated_pictures(config: SceneConfig, count: int, first: int = 0, descript
             scene = generator.scene(index, whole_picture=True, only=only)
             picture = renderer.draw(scene)
             labels = label_scene(scene, picture.instance_ids, generator.catalogue)
-            yield BopPicture(index, Path(f'{index:06d}.png'),
-                             developed(picture, scene), scene.camera,
-                             scene.T_base_camera,
-                             [BopInstance(names[label.object_index], label.T_camera_object,
+            view, shift = scene, np.eye(4)
+            if told and scene.told is not None:
+                view, shift = scene.told, scene.told.T_told_camera(scene.T_base_camera)
+            yield BopPicture(index, Path(f'{index:06d}.png'), developed(picture, scene),
+                             view.camera, view.T_base_camera,
+                             [BopInstance(names[label.object_index],
+                                          label.T_camera_object if view is scene
+                                          else shift @ label.T_camera_object,
                                           label.visible_fraction) for label in labels],
                              picture.instance_ids, scene)
     finally:
@@ -57,4 +64,4 @@ def developed(picture: Picture, scene: SceneRecord) -> np.ndarray:
 def held_out_pictures(config: SceneConfig, count: int) -> Iterator[BopPicture]:
     """``simulated_pictures`` of a seed that training does not use."""
     return simulated_pictures(dataclasses.replace(config, seed=config.seed + SEED_OFFSET), count,
-                              description='calibrating')
+                              description='calibrating', told=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import logging
@@ -11,7 +12,8 @@ import numpy as np
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import make_transform, rotation_about
+from dr_perception.core.transforms import (make_transform, rotation_about,
+                                           rotation_from_quat_xyzw)
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
@@ -120,7 +122,14 @@ def build_catalogue(objects: tuple[ObjectConfig, ...]) -> tuple[ObjectModel, ...
     Raises:
         ConfigurationError: a mesh file that cannot be used.
     """
-    return tuple(_build_object(entry) for entry in objects)
+    return tuple(dataclasses.replace(_build_object(entry), subframes=_subframes(entry))
+                 for entry in objects)
+
+
+def _subframes(entry: ObjectConfig) -> dict[str, np.ndarray]:
+    poses = entry.subframes.poses if entry.subframes else ()
+    return {name: make_transform(rotation_from_quat_xyzw(np.array(pose[3:])), pose[:3])
+            for name, pose in poses}
 
 
 def _build_object(entry: ObjectConfig) -> ObjectModel:

@@ -20,6 +20,7 @@ from sim_trainer.scene.decals import with_decals
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.materials import Painter, pictured
+from sim_trainer.scene.miscalibration import miscalibrated, told_view
 from sim_trainer.scene.placement import Table
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.scene.record import Body, SceneRecord
@@ -118,9 +119,18 @@ class SceneGenerator:
 
         camera, T_base_camera = random_viewpoint(rng('viewpoint'), config.camera,
                                                  randomization.viewpoint)
+        told, told_pose = None, None
+        if config.calibration_error.acts:
+            told_pose = T_base_camera
+            T_base_camera, T_told_base, zoom = miscalibrated(
+                rng('calibration_error', 'viewpoint'), told_pose,
+                np.array(config.camera.look_at_m), config.calibration_error)
+            camera = replace(camera, fx_px=camera.fx_px * zoom, fy_px=camera.fy_px * zoom)
         if not whole_picture:
             camera = random_window(rng('window', 'viewpoint'), camera, T_base_camera,
                                    self.workspace_m, config.frames)
+        if told_pose is not None:
+            told = told_view(camera, told_pose, T_told_base, zoom)
         lights, mood = random_lighting(rng('lighting'), randomization.lighting)
         bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
                                      self.workspace_m,
@@ -132,7 +142,8 @@ class SceneGenerator:
         return SceneRecord(self._decalled(rng('decals', 'textures'), self._painted(
             rng('textures'), bodies)), lights, camera=camera,
                            T_base_camera=T_base_camera, background=background,
-                           sensor=draw_sensor(rng('sensor'), randomization.sensor), **mood)
+                           sensor=draw_sensor(rng('sensor'), randomization.sensor), told=told,
+                           **mood)
 
     @property
     def physics_s(self) -> float:

@@ -6,11 +6,12 @@ Frames: everything is in ``base`` (x forward, z up, table top at z = 0), metres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
+from sim_trainer.scene.miscalibration import ToldView
 from sim_trainer.sensor.background import BackgroundDraw
 from sim_trainer.sensor.effects import SensorDraw
 
@@ -104,7 +105,8 @@ class SceneRecord:
     """One scene. The first two lights can throw shadows.
 
     ``background`` is the picture that stands behind the scene, ``sensor`` what lens, sensor and
-    camera software do to the drawn picture; None for neither.
+    camera software do to the drawn picture; None for neither. ``told`` is the view that a
+    calibration with errors tells; None where it is without.
     """
 
     bodies: tuple[Body, ...]
@@ -117,6 +119,7 @@ class SceneRecord:
     T_base_camera: np.ndarray
     background: BackgroundDraw | None = None
     sensor: SensorDraw | None = None
+    told: ToldView | None = field(default=None, metadata={'optional': True})
 
     @property
     def instances(self) -> tuple[Body, ...]:

@@ -5,7 +5,8 @@ File ``scene_records.jsonl``: one line a picture, ``{"version": 2, "picture_id":
 writes the shortest digits that read back as the same float, so nothing is lost.
 
 Written and read by the type hints of the dataclasses alone: a new field needs no change here, but
-``VERSION`` counts up when records of before can no longer be drawn.
+``VERSION`` counts up when records of before can no longer be drawn. A field whose metadata has
+'optional' is left out where it is None, as records of before it was there lack it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _parse(line: str) -> tuple[int, SceneRecord]:
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return {field.name: _to_plain(getattr(value, field.name))
-                for field in dataclasses.fields(value)}
+                for field in dataclasses.fields(value)
+                if getattr(value, field.name) is not None or not field.metadata.get('optional')}
     if isinstance(value, np.ndarray):
         return np.asarray(value, np.float64).tolist()
     if isinstance(value, np.generic):
@@ -141,14 +143,15 @@ def _dataclass_from_plain(cls: type, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise DatasetError(f'{where}: got {_short(data)}; expected the fields of a '
                            f'{cls.__name__}')
-    if data.keys() != hints.keys():
+    optional = {field.name for field in dataclasses.fields(cls) if field.metadata.get('optional')}
+    if not hints.keys() - optional <= data.keys() <= hints.keys():
         for name in data:
             if name not in hints:
                 raise DatasetError(f'{where}.{name}: unknown field of a {cls.__name__}')
-        missing = ', '.join(name for name in hints if name not in data)
+        missing = ', '.join(name for name in hints if name not in data and name not in optional)
         raise DatasetError(f'{where}: a {cls.__name__} lacks {missing}')
     values = {name: _from_plain(hint, data[name], f'{where}.{name}')
-              for name, hint in hints.items()}
+              for name, hint in hints.items() if name in data}
     try:
         return cls(**values)
     except (PerceptionError, ValueError) as error:

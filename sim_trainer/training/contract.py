@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.dataset.frames import scene_key
 from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
 
+#: Trust in the support plane, beside what the calibration may be off.
+PLANE_SIGMA_M, TILT_SIGMA_RAD = 0.001, 0.01
 #: A detection is published when it is more likely right than wrong; calibration may raise it.
 SCORE_THRESHOLD = 0.5
 #: Objects seen less than this say nothing of what training covers.
@@ -37,6 +40,7 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
         pictures: of training's own kind; they say which views it covers.
     """
     camera, network = config.camera, config.training.network
+    error = config.calibration_error
     plain_weights = (0.0, 1.0) + (0.0,) * (len(FEATURES) - 2)      # until calibrated: the heat
     reach = np.linalg.norm(np.array(config.randomization.viewpoint.box_m)) / 2
     nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
@@ -48,7 +52,8 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
         decoder=DecoderSpec(
             head=network.head, stride_px=network.stride, offset_unit_px=OFFSET_UNIT_PX,
             peak_threshold=0.15, score_threshold=SCORE_THRESHOLD, score_weights=plain_weights,
-            covariance_scale=1.0, plane_sigma_m=0.001, tilt_sigma_rad=0.01,
+            covariance_scale=1.0, plane_sigma_m=math.hypot(PLANE_SIGMA_M, error.height_m),
+            tilt_sigma_rad=math.hypot(TILT_SIGMA_RAD, error.tilt_rad),
             camera_score_weights=plain_weights, camera_covariance_scale=1.0),
         trained_range={'camera_distance_m': [round(float(nominal - reach), 3),
                                              round(float(nominal + reach), 3)],

@@ -50,6 +50,8 @@ def config_key(config: SceneConfig) -> str:
     """A hash of everything that decides the weights; workers and checkpoints do not."""
     data = dataclasses.asdict(config)
     del data['frames']['workers']
+    for entry in data['objects']:
+        del entry['subframes']      # travel with the weights, decide nothing of them
     for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
                 'measured_pictures', 'stress_pictures'):
         del data['training'][key]

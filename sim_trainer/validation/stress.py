@@ -106,7 +106,8 @@ def stress_pictures(config: SceneConfig, count_per_split: int
                     ) -> Iterator[tuple[str, BopPicture]]:
     """Name of the split and picture, split after split, with truth; see ``simulated_pictures``."""
     for name, split in stress_configs(config).items() if count_per_split else ():
-        for picture in simulated_pictures(split, count_per_split, description=f'stress: {name}'):
+        for picture in simulated_pictures(split, count_per_split, description=f'stress: {name}',
+                                          told=True):
             yield name, picture
 
 

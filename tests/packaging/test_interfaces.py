@@ -86,7 +86,8 @@ def test_a_second_run_only_verifies(capsys):
     assert main([]) == 0
     output = capsys.readouterr().out
     assert 'generated' not in output
-    assert 'verified: object_recognition_msgs, tf2_msgs, vision_msgs, moveit_msgs' in output
+    names = ', '.join(package.name for package in definitions.PACKAGES)
+    assert f'verified: {names}' in output
 
 
 @pytest.mark.parametrize('package', definitions.PACKAGES, ids=lambda package: package.name)
@@ -94,6 +95,60 @@ def test_every_type_is_importable_and_filled_with_defaults(package):
     module = importlib.import_module(f'{package.name}.msg')
     for type_name in package.messages:
         assert getattr(module, type_name)() == getattr(module, type_name)()
+
+
+@pytest.mark.parametrize('package_name, kind, name', [
+    (package.name, kind, name) for package in definitions.PACKAGES
+    for kind, name, _ in package.interfaces() if kind != 'msg'])
+def test_services_and_actions_are_importable_with_their_messages(package_name, kind, name):
+    interface = getattr(importlib.import_module(f'{package_name}.{kind}'), name)
+    parts = {'srv': ('Request', 'Response'), 'action': ('Goal', 'Result', 'Feedback')}[kind]
+    for part in parts:
+        assert getattr(interface, part)() == getattr(interface, part)()
+
+
+def test_a_service_and_an_action_are_answered():
+    from rclpy.action import ActionClient, ActionServer
+    from rclpy.executors import SingleThreadedExecutor
+    from moveit_msgs.srv import ApplyPlanningScene
+    from tf2_msgs.action import LookupTransform
+
+    def answer(request, response):
+        response.success = request.scene.is_diff
+        return response
+
+    def execute(goal):
+        result = LookupTransform.Result()
+        result.transform.child_frame_id = goal.request.source_frame
+        goal.succeed()
+        return result
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('interface_server', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        node.create_service(ApplyPlanningScene, 'apply', answer)
+        server = ActionServer(node, LookupTransform, 'look_up', execute)
+        client = node.create_client(ApplyPlanningScene, 'apply')
+        actions = ActionClient(node, LookupTransform, 'look_up')
+        assert client.wait_for_service(20.0) and actions.wait_for_server(20.0)
+        request = ApplyPlanningScene.Request()
+        request.scene.is_diff = True
+        future = client.call_async(request)
+        executor.spin_until_future_complete(future, 20.0)
+        assert future.result().success is True
+        accepted = actions.send_goal_async(LookupTransform.Goal(source_frame='cube_0'))
+        executor.spin_until_future_complete(accepted, 20.0)
+        result = accepted.result().get_result_async()
+        executor.spin_until_future_complete(result, 20.0)
+        assert result.result().result.transform.child_frame_id == 'cube_0'
+        server.destroy()
+        actions.destroy()
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def test_collision_object_operations_are_single_bytes():

@@ -12,7 +12,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-EXECUTABLES = {'pose_estimator', 'simulated_camera', 'monitor', 'sim_trainer'}
+EXECUTABLES = {'pose_estimator', 'multi_camera', 'planning_scene', 'simulated_camera', 'monitor',
+               'doctor', 'benchmark', 'sim_trainer'}
 
 
 def tracked_files(root):

@@ -55,17 +55,27 @@ def scene():
 
 
 @pytest.fixture(scope='session')
-def tiny_model(tmp_path_factory, catalogue, scene):
-    """Return the path of a model.onnx that sees the scene in every picture that is not black."""
+def make_model(tmp_path_factory, catalogue):
+    """Return a function that writes a model.onnx of a scene and returns its path."""
     onnx = pytest.importorskip('onnx', reason='needs onnx: pip install .[train]')
-    path = tmp_path_factory.mktemp('model') / 'tiny.onnx'
-    contract = ModelContract(
-        name='tiny', objects=tuple(catalogue.values()),
-        input=InputSpec(32, 615.0, 1.3, 4_000_000),
-        decoder=DecoderSpec(STRIDE_PX, OFFSET_UNIT_PX, 0.3, 0.5, (2.0, 0.5, 0.0, 0.0), 1.0,
-                            0.0005, 0.002, (2.0, 0.5, 0.0, 0.0), 1.0))
-    onnx.save(_constant_graph(onnx, contract, network_answers(contract, scene)), str(path))
-    return path
+
+    def make(name, scene, objects=None):
+        path = tmp_path_factory.mktemp('model') / f'{name}.onnx'
+        models = tuple(catalogue[n] for n in objects) if objects else tuple(catalogue.values())
+        contract = ModelContract(
+            name=name, objects=models,
+            input=InputSpec(32, 615.0, 1.3, 4_000_000),
+            decoder=DecoderSpec(STRIDE_PX, OFFSET_UNIT_PX, 0.3, 0.5, (2.0, 0.5, 0.0, 0.0), 1.0,
+                                0.0005, 0.002, (2.0, 0.5, 0.0, 0.0), 1.0))
+        onnx.save(_constant_graph(onnx, contract, network_answers(contract, scene)), str(path))
+        return path
+    return make
+
+
+@pytest.fixture(scope='session')
+def tiny_model(make_model, scene):
+    """Return the path of a model.onnx that sees the scene in every picture that is not black."""
+    return make_model('tiny', scene)
 
 
 def network_answers(contract, scene):
@@ -211,6 +221,12 @@ class RosGraph:
         self.client.destroy_node()
         self.executor.shutdown()
         rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def make_ros_graph():
+    """Return the class of graphs, for a test that stops its own."""
+    return RosGraph
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_every_parameter_is_described(ros_graph):
 @pytest.mark.parametrize('name, value, text', [
     ('min_score', 1.5, 'min_score'), ('max_image_age_s', -1.0, 'max_image_age_s'),
     ('objects', ['teapot'], 'objects: the model does not know teapot; it knows cone'),
-    ('model', 'other.onnx', 'model: takes effect while the node configures'),
+    ('precision', 'fp16', 'precision: takes effect while the node configures'),
     ('autostart', False, 'autostart')])
 def test_refused_change_says_why(ros_graph, tiny_model, name, value, text):
     node = ros_graph.start_estimator(model=str(tiny_model))

@@ -21,7 +21,7 @@ class GeneratedPackage:
 
     Attributes:
         name: ROS package name.
-        share: folder that becomes share/<name>, with msg/*.msg, *.idl and *.json.
+        share: folder that becomes share/<name>: msg/*.msg, *.idl and *.json, also srv and action.
         python: folder that becomes the importable package, with *.py and *_s.c.
         sources: folder of C and C++ sources per generator; each is an include folder too.
     """
@@ -39,19 +39,23 @@ def include_path(package, build, wheel_share):
 
 
 def write_definitions(package, build):
-    """Write <build>/share/<package>/msg/*.msg and *.idl; return rosidl's names of the .idl."""
+    """Write <build>/share/<package>/msg/*.msg and *.idl, also srv and action; return the .idl."""
+    from rosidl_adapter.action import convert_action_to_idl
     from rosidl_adapter.msg import convert_msg_to_idl
+    from rosidl_adapter.srv import convert_srv_to_idl
 
+    convert = {'msg': convert_msg_to_idl, 'srv': convert_srv_to_idl,
+               'action': convert_action_to_idl}
     share = build / 'share' / package.name
-    folder = share / 'msg'
-    folder.mkdir(parents=True)
     interface_files = []
-    for type_name, fields in package.messages.items():
-        relative = Path('msg') / f'{type_name}.msg'
+    for kind, type_name, fields in package.interfaces():
+        folder = share / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        relative = Path(kind) / f'{type_name}.{kind}'
         (share / relative).write_text(inspect.cleandoc(fields) + '\n', encoding='utf-8')
         with contextlib.redirect_stdout(io.StringIO()):  # it announces every file
-            convert_msg_to_idl(share, package.name, relative, folder)
-        interface_files.append(f'{share}:msg/{type_name}.idl')
+            convert[kind](share, package.name, relative, folder)
+        interface_files.append(f'{share}:{kind}/{type_name}.idl')
     return interface_files
 
 
@@ -63,7 +67,7 @@ def read_type_hash(share, type_name):
         share: the package's share folder.
         type_name: for instance 'vision_msgs/msg/Point2D'.
     """
-    path = Path(share) / f'msg/{type_name.split("/")[-1]}.json'
+    path = Path(share) / f'{"/".join(type_name.split("/")[1:])}.json'
     for entry in json.loads(path.read_text(encoding='utf-8'))['type_hashes']:
         if entry['type_name'] == type_name:
             return entry['hash_string']

@@ -98,6 +98,8 @@ def load_type_supports(names):
             module = importlib.import_module(f'{package.name}.msg')
             importlib.import_module('rosidl_generator_py').import_type_support(package.name)
             getattr(module, type_name)()
+            for kind, name, _ in package.interfaces():
+                getattr(importlib.import_module(f'{package.name}.{kind}'), name)
         except Exception as error:
             raise InterfaceError(
                 f'{package.name} was generated but does not load ({error}): delete the '
@@ -144,13 +146,15 @@ def install_files(prefix, packages, library, extensions):
         write('', site_packages / package.name / '__init__.py')
         put(extensions[package.name],
             site_packages / package.name / extensions[package.name].name)
-        interfaces = sorted(path for path in (package.share / 'msg').iterdir()
-                            if path.suffix in ('.msg', '.idl', '.json'))
+        interfaces = sorted(path for kind in ('msg', 'srv', 'action')
+                            for path in (package.share / kind).glob('*')
+                            if path.suffix in (f'.{kind}', '.idl', '.json'))
         for source in interfaces:
-            put(source, prefix / 'share' / package.name / 'msg' / source.name)
+            put(source, prefix / 'share' / package.name / source.relative_to(package.share))
         write(package_manifest(package.name), prefix / 'share' / package.name / 'package.xml')
         write('', resources / 'packages' / package.name)
-        write('\n'.join(f'msg/{path.name}' for path in interfaces if path.suffix != '.json'),
+        write('\n'.join(path.relative_to(package.share).as_posix() for path in interfaces
+                        if path.suffix != '.json'),
               resources / 'rosidl_interfaces' / package.name)
     return {os.path.relpath(path, prefix): path.stat().st_size for path in written}
 

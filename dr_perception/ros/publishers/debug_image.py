@@ -28,12 +28,16 @@ class DebugImagePublisher:
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
-        self._objects = {model.name: model for model in objects}
-        self._edges: dict[str, np.ndarray] = {}
+        self.update_objects(objects)
         self._raw = node.create_lifecycle_publisher(Image, '~/debug_image', RESULTS_QOS)
         # The name that image_transport gives it, so that RViz and rqt find it.
         self._compressed = node.create_lifecycle_publisher(
             CompressedImage, '~/debug_image/compressed', RESULTS_QOS)
+
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Draw these."""
+        self._objects = {model.name: model for model in objects}
+        self._edges: dict[str, np.ndarray] = {}
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's picture."""

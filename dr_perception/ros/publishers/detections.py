@@ -31,6 +31,9 @@ class DetectionsPublisher:
             header=result.header,
             detections=[self._detection(result, instance) for instance in result.instances]))
 
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Nothing here depends on them."""
+
     def close(self) -> None:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)

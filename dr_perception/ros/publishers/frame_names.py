@@ -36,15 +36,21 @@ class FrameNames:
     def __init__(self, node: Any, object_names: Iterable[str]) -> None:
         self._node = node
         self._prefix = node.get_fully_qualified_name().strip('/').replace('/', '_')
-        self._tokens = tuple(f'{name}_'.encode() for name in object_names)
         self._lock = threading.Lock()
         self._own: set[tuple] = set()
         self._own_order: deque[tuple] = deque()
         self._others: dict[str, str] = {}
         self._warned: set[str] = set()
+        self._subscriptions: list[Any] = []
+        self.look_at(object_names)
+
+    def look_at(self, object_names: Iterable[str]) -> None:
+        """Look at frames that begin like instances of these from now on."""
+        self._tokens = tuple(f'{name}_'.encode() for name in object_names)
+        self.close()    # subscribing anew brings static frames that were passed over before
         # Raw: hundreds of messages a second of the arm's joints need not become objects.
         self._subscriptions = [
-            node.create_subscription(TFMessage, topic, self._on_message, qos, raw=True)
+            self._node.create_subscription(TFMessage, topic, self._on_message, qos, raw=True)
             for topic, qos in (('/tf', TF_QOS), ('/tf_static', TF_STATIC_QOS))]
 
     def choose(self, instance_name: str, reserved: set[str]) -> str | None:

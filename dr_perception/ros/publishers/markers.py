@@ -40,12 +40,16 @@ class MarkersPublisher:
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
-        self._objects = {model.name: model for model in objects}
-        self._corners: dict[str, list[Point]] = {}
+        self.update_objects(objects)
         self._shown: set[str] | None = None
         self._publisher = create_transition_publisher(
             node, MarkerArray, '~/markers', RESULTS_QOS)
         self._publisher.on_deactivating = self._delete_all
+
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Show these."""
+        self._objects = {model.name: model for model in objects}
+        self._corners: dict[str, list[Point]] = {}
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's markers."""

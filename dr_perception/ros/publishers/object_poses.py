@@ -19,11 +19,17 @@ class ObjectPosesPublisher:
     """Publishes on one topic an object; an object that was not found publishes nothing."""
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
-        self._node = node
-        self._publishers = {
-            model.name: node.create_lifecycle_publisher(
-                PoseWithCovarianceStamped, f'~/{model.name}/pose', RESULTS_QOS)
-            for model in objects}
+        self._node, self._publishers = node, {}
+        self.update_objects(objects)
+
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """A topic for each of these; those that are there already stay."""
+        names = {model.name for model in objects}
+        for name in sorted(names - set(self._publishers)):
+            self._publishers[name] = self._node.create_lifecycle_publisher(
+                PoseWithCovarianceStamped, f'~/{name}/pose', RESULTS_QOS)
+        for name in sorted(set(self._publishers) - names):
+            self._node.destroy_lifecycle_publisher(self._publishers.pop(name))
 
     def publish(self, result: FrameResult) -> None:
         """Publish the best instance of each object."""

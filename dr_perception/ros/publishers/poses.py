@@ -27,6 +27,9 @@ class PosesPublisher:
         self._publisher.publish(PoseArray(header=result.header, poses=[
             pose_from_matrix(instance.T_output_object) for instance in result.instances]))
 
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Nothing here depends on them."""
+
     def close(self) -> None:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)

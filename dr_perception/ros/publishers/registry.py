@@ -20,6 +20,13 @@ class OutputPublisher(Protocol):
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         """Create the publishers."""
 
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Go on with another model's objects, between two frames.
+
+        Optional: without it, the output is made anew when the model is exchanged, and who
+        subscribes may lose messages until its publishers are found.
+        """
+
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's results; called on the worker's thread."""
 

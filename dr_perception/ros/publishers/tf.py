@@ -40,6 +40,10 @@ class TransformsPublisher:
             self._names.claim(transforms)
             self._publisher.publish(TFMessage(transforms=transforms))
 
+    def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
+        """Keep out of the way of frames that look like instances of these."""
+        self._names.look_at(model.name for model in objects)
+
     def close(self) -> None:
         """Destroy the publisher."""
         self._names.close()

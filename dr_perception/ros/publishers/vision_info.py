@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 import weakref
@@ -15,7 +14,6 @@ from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.publishers.qos import LATCHED_QOS
 from dr_perception.ros.publishers.registry import output
 from dr_perception.ros.publishers.transition_publisher import create_transition_publisher
-from dr_perception.ros.resources import find_resource
 
 #: node -> (hash of its last model, version): versions outlive the publisher.
 _versions: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDictionary()
@@ -24,14 +22,15 @@ _versions: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDict
 @output('vision_info', '~/vision_info (vision_msgs/VisionInfo, latched): name and hash of the '
         'model, and where the classes are described', order=95)
 class VisionInfoPublisher:
-    """Publishes once, when the node becomes active; late readers get it as well."""
+    """Publishes once, when the node becomes active; late readers get it as well.
+
+    Made anew with another model, so that its publisher says that one once.
+    """
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
-        # Only here: the parameters list the outputs, and the loading of models needs those.
-        from dr_perception.ros.model_loading import DEFAULT_MODEL
         self._node = node
-        path = Path(node.settings.model or find_resource(DEFAULT_MODEL)).resolve()
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        # What was loaded, which the file may not be any more.
+        path, sha256 = Path(node.estimator.model_path).resolve(), node.estimator.model_sha256
         last_sha256, version = _versions.get(node, ('', 0))
         _versions[node] = (sha256, version + (sha256 != last_sha256))
         self._info = VisionInfo(

@@ -1,0 +1,68 @@
+"""The figures as a markdown table and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dr_perception.inference.benchmark import AFTER_NETWORK, NETWORK, StageTimes, TOTAL
+from dr_perception.ros.benchmark.transport import TransportTimes
+
+COLUMNS = ('provider', 'image', 'objects found', 'estimate ms p50 / p95',
+           'network ms p50 / p95', 'network ms a picture of a batch',
+           'decode + pose ms p50 / p95', 'outside the network', 'frames/s without ROS',
+           'frames/s with ROS', 'stamp to poses ms p50 / p95',
+           'node RSS MB', 'GPU MB')
+_NOT_MEASURED = '-'
+
+
+@dataclass(frozen=True)
+class Row:
+    """One provider with one image size.
+
+    Attributes:
+        batch_ms: of the network alone, for each picture of a batch.
+        transport: None when ROS was left out.
+    """
+
+    provider: str
+    width_px: int
+    height_px: int
+    stages: StageTimes
+    batch_ms: float
+    transport: TransportTimes | None
+
+    def cells(self) -> tuple[str, ...]:
+        """Its texts, as ``COLUMNS``."""
+        stages, transport = self.stages, self.transport
+        with_ros = (_NOT_MEASURED,) * 4 if transport is None else (
+            f'{transport.rate_hz:.1f}', f'{transport.p50_ms:.1f} / {transport.p95_ms:.1f}',
+            _number(transport.rss_mb), _number(transport.gpu_mb))
+        return (self.provider, f'{self.width_px}x{self.height_px}', f'{stages.objects:.1f}',
+                _pair(stages, TOTAL), _pair(stages, NETWORK), f'{self.batch_ms:.1f}',
+                _pair(stages, AFTER_NETWORK), f'{stages.outside_network:.0%}',
+                f'{stages.pictures_per_s:.1f}', *with_ros)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its figures for machines."""
+        return {'provider': self.provider, 'width_px': self.width_px,
+                'height_px': self.height_px,
+                'estimate': {**asdict(self.stages), 'pictures_per_s': self.stages.pictures_per_s},
+                'batch_network_ms': self.batch_ms,
+                'ros': None if self.transport is None else asdict(self.transport)}
+
+
+def as_markdown(rows: list[Row], measured: dict[str, str]) -> str:
+    """What was measured, on what, and the table."""
+    lines = [f'- {name}: {value}' for name, value in measured.items()] + ['']
+    for cells in (COLUMNS, ('---',) * len(COLUMNS), *(row.cells() for row in rows)):
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def _pair(stages: StageTimes, name: str) -> str:
+    return f'{stages.p50_ms[name]:.1f} / {stages.p95_ms[name]:.1f}'
+
+
+def _number(value: float | None) -> str:
+    return _NOT_MEASURED if value is None else f'{value:.0f}'

@@ -1,0 +1,62 @@
+"""Section: the model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dr_perception.core.errors import PerceptionError
+from dr_perception.ros.doctor.findings import error, ok, Section
+from dr_perception.ros.resources import find_resource
+
+if TYPE_CHECKING:
+    from dr_perception import PoseEstimator
+
+SHIPPED_MODEL = 'models/tabletop.onnx'
+_REMEDY = ('name a model.onnx that python -m sim_trainer train wrote with --model, and copy or '
+           'check it out again whole (git lfs pull where it is a pointer)')
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInUse:
+    """The model that the other sections run: on the CPU, or None where it does not open."""
+
+    path: Path
+    estimator: PoseEstimator | None
+
+
+def inspect(path: str) -> tuple[Section, ModelInUse]:
+    """The file, its contract and the graph.
+
+    Args:
+        path: of the model.onnx; '' is the shipped one.
+    """
+    section = Section('Model')
+    file = Path(path) if path else find_resource(SHIPPED_MODEL)
+    section.facts['path'] = str(file)
+    if file.is_file():
+        content = file.read_bytes()
+        section.facts['sha256'] = hashlib.sha256(content).hexdigest()
+        section.facts['size'] = f'{len(content) / 1e6:.2f} MB'
+    try:
+        from dr_perception import PoseEstimator
+        estimator = PoseEstimator.from_file(file, ['CPUExecutionProvider'])
+    except ImportError as problem:
+        section.findings.append(error(f'ONNX Runtime is not there ({problem})',
+                                      'pip install onnxruntime'))
+        return section, ModelInUse(file, None)
+    except PerceptionError as problem:
+        section.findings.append(error(str(problem), _REMEDY))
+        return section, ModelInUse(file, None)
+    contract = estimator.contract
+    section.facts['name'] = contract.name
+    section.facts['objects'] = ', '.join(model.name for model in contract.objects)
+    section.facts['score threshold'] = f'{contract.decoder.score_threshold:g}'
+    for name, law in contract.trained_range.items():
+        section.facts[f'trained {name}'] = str(law)
+    if not contract.trained_range:
+        section.facts['trained range'] = 'the model does not tell'
+    section.findings.append(ok(f'{contract.name} opens: {len(contract.objects)} objects'))
+    return section, ModelInUse(file, estimator)

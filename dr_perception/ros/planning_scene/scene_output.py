@@ -1,0 +1,82 @@
+"""Where the scene's commands go: a topic, and on request MoveIt's apply_planning_scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from moveit_msgs.msg import CollisionObject, PlanningScene
+from moveit_msgs.srv import ApplyPlanningScene
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
+
+from dr_perception.ros.planning_scene.collision_objects import scene_diff
+from dr_perception.ros.planning_scene.waiting import wait_for
+
+# An object's ADD and its MOVEs are a history, none of which may be lost.
+_QOS = QoSProfile(depth=100)
+_FLUSH = Duration(seconds=1)
+
+
+class SceneOutput:
+    """Publishes collision objects, one by one or as diffs.
+
+    Args:
+        node: the node.
+        output: 'collision_object' or 'planning_scene'.
+    """
+
+    def __init__(self, node: Any, output: str) -> None:
+        self._node = node
+        self._as_diffs = output == 'planning_scene'
+        kind = PlanningScene if self._as_diffs else CollisionObject
+        self._publisher = node.create_publisher(kind, output, _QOS)
+        self.group = ReentrantCallbackGroup()
+        self._client = node.create_client(ApplyPlanningScene, 'apply_planning_scene',
+                                          callback_group=self.group)
+        self._had_listener = self.is_heard = False
+
+    @property
+    def topic(self) -> str:
+        """The topic's full name."""
+        return self._publisher.topic_name
+
+    def look_for_listeners(self) -> bool:
+        """Whether somebody began to listen; to be called now and then.
+
+        A planner that was just found may not have found this publisher yet, so it is believed
+        at the second look.
+        """
+        has_listener = self._publisher.get_subscription_count() > 0
+        was_heard, self.is_heard = self.is_heard, has_listener and self._had_listener
+        self._had_listener = has_listener
+        return self.is_heard and not was_heard
+
+    def publish(self, objects: Sequence[CollisionObject]) -> None:
+        """Publish the changes of one picture."""
+        if not objects:
+            return
+        for message in [scene_diff(objects)] if self._as_diffs else objects:
+            self._publisher.publish(message)
+
+    def flush(self) -> None:
+        """Wait until all listeners have what was published, or a second has passed."""
+        self._publisher.wait_for_all_acked(_FLUSH)
+
+    async def apply(self, objects: Sequence[CollisionObject],
+                    timeout_s: float) -> tuple[bool, str]:
+        """Send objects through MoveIt's service; success, and one line about it."""
+        name = self._node.resolve_service_name(self._client.srv_name)
+        if not self._client.service_is_ready():
+            return False, (f'nobody offers {name}; is move_group running, with its capability '
+                           'ApplyPlanningSceneService? The objects go out on '
+                           f'{self.topic} all the same')
+        future = self._client.call_async(ApplyPlanningScene.Request(scene=scene_diff(objects)))
+        if not await wait_for(self._node, future, timeout_s):
+            self._client.remove_pending_request(future)
+            return False, f'{name} did not answer within {timeout_s:g} s (apply_timeout_s)'
+        if not future.result().success:
+            return False, f'{name} refused the scene; the log of move_group says why'
+        names = ', '.join(message.id for message in objects) or 'no objects'
+        return True, f'{name} took {names}'

@@ -1,0 +1,94 @@
+"""``python -m sim_trainer report``: a model on a user's own pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+from pathlib import Path
+
+#: Fresh training pictures that are drawn to compare with.
+DRAWN = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument('--model', type=Path, required=True, metavar='M')
+    parser.add_argument('--pictures', type=Path, required=True, metavar='DIR',
+                        help='a folder of pictures in the order of taking, or with --truth a BOP '
+                        'data set')
+    parser.add_argument('--truth', metavar='SPLIT', help='split of the data set: with truth')
+    parser.add_argument('--camera', metavar='CAMERA',
+                        help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; '
+                        'or topic:NAME; '
+                        'default: of --config; BOP data sets have their own')
+    parser.add_argument('--calibration', type=Path, metavar='JSON',
+                        help='calibration.json of calibrate: where the camera stands; default: '
+                        'of --config; neither: no support plane')
+    parser.add_argument('--config', type=Path, metavar='CONFIG',
+                        help="the model's scene YAML: fresh training pictures to compare with")
+    parser.add_argument('--drawn', type=int, default=DRAWN, metavar='N',
+                        help=f'how many of these (default: {DRAWN})')
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR',
+                        help='report.html, report.md and report.json')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine, compare, write."""
+    from dr_perception.inference.session import OnnxNetwork
+    from sim_trainer.configuration.schema import load_config
+    from sim_trainer.dataset.bop import BopSplit
+    from sim_trainer.errors import ConfigurationError
+    from sim_trainer.evaluation.heldout import held_out_pictures
+    from sim_trainer.real_gap.examined import examine
+    from sim_trainer.real_gap.gap_report import figures, GapReport, html, markdown, sentences
+    config = load_config(arguments.config) if arguments.config else None
+    if arguments.drawn < 0:
+        raise ConfigurationError(f'--drawn {arguments.drawn}: expected 0 or more')
+    pictures = (BopSplit(arguments.pictures, arguments.truth) if arguments.truth else
+                _own_pictures(arguments, config))
+    network = OnnxNetwork(arguments.model)
+    real = examine(network.contract, network, pictures, 'examining')
+    drawn = examine(network.contract, network, held_out_pictures(config, arguments.drawn),
+                    'comparing') if config and arguments.drawn else []
+    report = GapReport(network.contract, real, drawn, bool(arguments.truth))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, text in (('report.html', html(report, datetime.now())),
+                       ('report.md', markdown(report)),
+                       ('report.json', json.dumps(figures(report), indent=1))):
+        (arguments.output / name).write_text(text, encoding='utf-8')
+    print('\n'.join(sentences(report)))
+    print(arguments.output / 'report.html')
+    return 0
+
+
+def _own_pictures(arguments: argparse.Namespace, config):
+    from sim_trainer.lab.camera_topic import camera_of
+    from sim_trainer.errors import ConfigurationError
+    from sim_trainer.real_gap.examined import folder_pictures
+    if arguments.camera:
+        camera = camera_of(arguments.camera)
+    elif config:
+        camera = config.camera.camera
+    else:
+        raise ConfigurationError('report without --truth needs --camera CAMERA or --config CONFIG')
+    T_base_camera = config.camera.T_base_camera if config else None
+    if arguments.calibration:
+        T_base_camera = read_pose(arguments.calibration)
+    return folder_pictures(arguments.pictures, camera, T_base_camera)
+
+
+def read_pose(path: Path):
+    """T_base_camera (4x4) of a calibration.json.
+
+    Raises:
+        ConfigurationError: it holds none.
+    """
+    from dr_perception.core.transforms import check_transform
+    from sim_trainer.dataset.bop import read_json
+    from sim_trainer.errors import ConfigurationError
+    try:
+        return check_transform(read_json(path).get('T_base_camera'), 'T_base_camera')
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f'{path}: {error}; expected the calibration.json that '
+                                 'calibrate --output writes') from error

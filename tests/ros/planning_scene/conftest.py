@@ -1,0 +1,118 @@
+"""The node under test beside a planner and a detector that the test plays."""
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
+
+from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
+from dr_perception.ros.conversions import (  # noqa: E402
+    NS_PER_S, pose_with_covariance, stamp_from_ns, stamp_to_ns)
+
+WAIT_S = 20.0
+
+
+def upright(x, y=0.0, z=0.025, yaw_rad=0.0):
+    """Return T_plan_object of an upright object."""
+    return make_transform(rotation_about('z', yaw_rad), (x, y, z))
+
+
+def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
+    """
+    Return a Detection3DArray.
+
+    Args:
+        found: (instance name, object name, T_frame_object) or with a score as fourth.
+        stamp_s: time of the picture.
+        frame_id: frame of the poses.
+        std_m: standard deviation of the positions.
+    """
+    from std_msgs.msg import Header
+    from vision_msgs.msg import (
+        Detection3D, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose)
+    header = Header(frame_id=frame_id, stamp=stamp_from_ns(round(stamp_s * NS_PER_S)))
+    return Detection3DArray(header=header, detections=[
+        Detection3D(header=header, id=name, results=[ObjectHypothesisWithPose(
+            hypothesis=ObjectHypothesis(class_id=kind, score=float(score[0] if score else 0.9)),
+            pose=pose_with_covariance(T, np.diag([std_m ** 2] * 6)))])
+        for name, kind, T, *score in found])
+
+
+def wait_until(is_true, describe=lambda: ''):
+    """Wait for a condition, at most 20 s."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not is_true():
+        assert time.monotonic() < deadline_s, f'waited {WAIT_S:g} s in vain: {describe()}'
+        time.sleep(0.005)
+
+
+class Cell:
+    """A planner that listens, a detector that speaks, and the node between them."""
+
+    upright = staticmethod(upright)
+    detections = staticmethod(detections)
+    wait_until = staticmethod(wait_until)
+
+    def __init__(self, graph):
+        """Begin with the planner alone."""
+        self.graph = graph
+        self.stamp_s = 100.0
+        self.objects = self.scenes = None
+        self.node = self.detector = None
+
+    def listen(self, output='collision_object'):
+        """Let the planner listen."""
+        from moveit_msgs.msg import CollisionObject, PlanningScene
+        kind = {'collision_object': CollisionObject, 'planning_scene': PlanningScene}[output]
+        self.objects = self.graph.listen(kind, output, 100).messages
+        return self.objects
+
+    def start(self, is_heard=True, **values):
+        """Start the node; by default wait until it has found the planner."""
+        from rclpy.parameter import Parameter
+        from vision_msgs.msg import Detection3DArray
+        from dr_perception.ros.planning_scene.node import PlanningSceneNode
+        values = {'add_after_hits': 2, **values}
+        self.node = PlanningSceneNode(
+            context=self.graph.context, namespace=self.graph.namespace,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+        self.graph._nodes.append(self.node)
+        self.graph.executor.add_node(self.node)
+        self.detector = self.graph.publisher(Detection3DArray, 'detections')
+        if is_heard:
+            wait_until(lambda: self.node._output.is_heard)
+        return self.node
+
+    def show(self, *found, step_s=0.1, frame_id='base_link', std_m=0.001, count=1):
+        """Publish pictures and wait until the node has taken the last one."""
+        for _ in range(count):
+            self.stamp_s += step_s
+            self.detector.publish(detections(found, self.stamp_s, frame_id, std_m))
+            taken = round(self.stamp_s * NS_PER_S)
+            wait_until(lambda: stamp_to_ns(self.node._stamp) == taken)
+
+    def call(self, service='planning_scene/apply'):
+        """Return the node's answer to a Trigger service."""
+        from std_srvs.srv import Trigger
+        client = self.graph.client.create_client(Trigger, service)
+        assert client.wait_for_service(WAIT_S)
+        return self.result_of(client.call_async(Trigger.Request()))
+
+    def result_of(self, future):
+        """Return what a future of the client becomes."""
+        wait_until(future.done)
+        return future.result()
+
+    def wait_for_objects(self, count):
+        """Return the messages the planner got, once there are so many."""
+        wait_until(lambda: len(self.objects) >= count, lambda: [m.id for m in self.objects])
+        time.sleep(0.1)     # whether there are more
+        assert len(self.objects) == count, [(m.id, m.operation) for m in self.objects]
+        return self.objects
+
+
+@pytest.fixture
+def cell(ros_graph):
+    """Return a Cell in a graph of its own."""
+    return Cell(ros_graph)

@@ -1,0 +1,85 @@
+"""`use_sim_time`: age and latency are counted by /clock, and the report goes on without it."""
+import time
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rosgraph_msgs.msg import Clock
+import pytest
+from vision_msgs.msg import Detection3DArray
+
+NS_PER_S = 1_000_000_000
+
+
+class SimulatedClock:
+    """Publishes /clock, and waits until the node has it."""
+
+    def __init__(self, graph, node):
+        """Find the node."""
+        self._node = node
+        self._publisher = graph.publisher(Clock, '/clock')
+
+    def set(self, seconds):
+        """Set the time."""
+        nanoseconds = round(seconds * NS_PER_S)
+        deadline_s = time.monotonic() + 20.0
+        while self._node.get_clock().now().nanoseconds != nanoseconds:
+            assert time.monotonic() < deadline_s, 'the node has another time'
+            self._publisher.publish(Clock(clock=Time(
+                sec=nanoseconds // NS_PER_S, nanosec=nanoseconds % NS_PER_S)))
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def cell(ros_graph, make_camera_client, tiny_model):
+    """Return node, clock, camera and detections."""
+    node = ros_graph.start_estimator(
+        model=str(tiny_model), camera_pose=[1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0],
+        use_sim_time=True, max_image_age_s=1.0)
+    clock = SimulatedClock(ros_graph, node)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    return node, clock, make_camera_client(), detections
+
+
+def image_at(camera, seconds):
+    """Return a picture with a stamp."""
+    image = camera.image()
+    image.header.stamp = Time(sec=int(seconds), nanosec=round(seconds % 1 * NS_PER_S))
+    return image
+
+
+def test_age_and_latency_are_of_the_simulated_clock(cell):
+    node, clock, camera, detections = cell
+    clock.set(5000.5)
+    camera.send_image(image_at(camera, 5000.25))
+    assert detections.wait(1)[0].header.stamp == Time(sec=5000, nanosec=NS_PER_S // 4)
+    deadline_s = time.monotonic() + 20.0
+    while not node._statistics.snapshot().processed and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert node._statistics.snapshot().latency_p50_ms == pytest.approx(250.0, abs=1e-3)
+    clock.set(5002.0)
+    camera.send_image(image_at(camera, 5000.5))     # 1.5 s old, where 1 s is allowed
+    while not node._statistics.snapshot().errors and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    record = node._statistics.snapshot().errors['stale_image']
+    assert record.text.startswith('the image is 1.50 s old when its turn comes')
+    camera.send_image(image_at(camera, 5001.5))
+    assert detections.wait(2)[1].header.stamp.sec == 5001
+
+
+def test_a_recording_that_begins_again(cell):
+    _, clock, camera, detections = cell
+    for round_number in (1, 2):
+        clock.set(100.0)
+        camera.send_image(image_at(camera, 99.9))
+        detections.wait(2 * round_number - 1)
+        clock.set(200.0)
+        camera.send_image(image_at(camera, 199.9))
+        detections.wait(2 * round_number)
+
+
+def test_the_report_goes_on_while_the_clock_stands(ros_graph, cell):
+    _, clock, _, _ = cell
+    clock.set(7.0)
+    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    messages = statuses.wait(3)
+    assert all(message.header.stamp.sec == 7 for message in messages)
