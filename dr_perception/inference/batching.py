@@ -100,8 +100,8 @@ class NetworkShare:
         self._open: WeakValueDictionary[tuple, BatchingNetwork] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def open(self, path: str | Path, providers: list[str] | None = None, threads: int = 0,
-             settings: ProviderSettings = ProviderSettings()) -> BatchingNetwork:
+    def network(self, path: str | Path, providers: list[str] | None = None, threads: int = 0,
+                settings: ProviderSettings = ProviderSettings()) -> BatchingNetwork:
         """The network of a file; arguments and errors: see ``OnnxNetwork``."""
         with self._lock:
             # By content: a file that was replaced is another model.

@@ -37,7 +37,7 @@ class PoseEstimator(PosePipeline):
                   open_network: Callable[..., OnnxNetwork] = OnnxNetwork) -> PoseEstimator:
         """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``.
 
-        ``NetworkShare.open`` for ``open_network`` shares the network with other estimators.
+        ``NetworkShare.network`` for ``open_network`` shares the network with other estimators.
         """
         return cls(open_network(path, providers, threads, settings))
 

@@ -39,7 +39,7 @@ class CameraSet:
             names = camera_names(self._asking)
             share = NetworkShare()
             for name in names:
-                self.nodes.append(PoseEstimatorNode(open_network=share.open, namespace=name))
+                self.nodes.append(PoseEstimatorNode(open_network=share.network, namespace=name))
             full = [node.get_fully_qualified_name() for node in self.nodes]
             if len(set(full)) < len(full):
                 raise ParameterError(

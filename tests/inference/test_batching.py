@@ -109,13 +109,13 @@ def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path):
     path = tmp_path / 'model.onnx'
     shutil.copy(SHIPPED, path)
     share = NetworkShare()
-    first, second = share.open(path), share.open(str(path))
+    first, second = share.network(path), share.network(str(path))
     assert first is second
-    assert share.open(path, threads=1) is not first
+    assert share.network(path, threads=1) is not first
     content = path.read_bytes()
     assert content.count(b'"name": "tabletop"') == 1
     path.write_bytes(content.replace(b'"name": "tabletop"', b'"name": "tabletip"'))
-    assert share.open(path).contract.name == 'tabletip'     # another model now
+    assert share.network(path).contract.name == 'tabletip'     # another model now
     kept = weakref.ref(first)
     del first, second
     gc.collect()
@@ -124,4 +124,4 @@ def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path):
 
 def test_a_share_says_what_is_wrong_with_a_file(tmp_path):
     with pytest.raises(ModelFileError, match='there is no such model file'):
-        NetworkShare().open(tmp_path / 'none.onnx')
+        NetworkShare().network(tmp_path / 'none.onnx')
