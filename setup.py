@@ -19,6 +19,7 @@ VERSION = '0.1.0'
 
 EXECUTABLES = {
     'pose_estimator': 'dr_perception.ros.pose_estimator_node:main',
+    'multi_camera': 'dr_perception.ros.multi_camera:main',
     'planning_scene': 'dr_perception.ros.planning_scene.main:main',
     'simulated_camera': 'dr_perception.ros.demo.simulated_camera_node:main',
     'monitor': 'dr_perception.ros.demo.monitor_node:main',
@@ -75,7 +76,13 @@ GPU = [
     'onnxruntime-gpu>=1.21,<2',  # 1.21 is the first with preload_dlls()
 ]
 
-TEST = [
+# Recordings without ROS: `python -m dr_perception.replay`.
+REPLAY = [
+    # Reads mcap and db3 in pure Python. Releases before 1.0 change names; this one is tested.
+    'rosbags>=0.11.9,<0.12',
+]
+
+TEST = REPLAY + [
     'pytest>=8,<10',  # importlib import mode as configured in setup.cfg
     'pytest-xdist>=3.5,<4',  # workers; tests/conftest.py gives each its own DDS domain
     'pytest-timeout>=2.3,<3',  # a stuck DDS wait fails instead of hanging
@@ -139,7 +146,8 @@ setup(
     data_files=DATA_FILES,
     python_requires='>=3.10',
     install_requires=INSTALL_REQUIRES,
-    extras_require={'ros': ROS, 'demo': DEMO, 'train': TRAIN, 'gpu': GPU, 'test': TEST},
+    extras_require={'ros': ROS, 'demo': DEMO, 'train': TRAIN, 'gpu': GPU, 'replay': REPLAY,
+                    'test': TEST},
     zip_safe=True,
     maintainer='dr_perception maintainers',
     maintainer_email='maintainers@dr-perception.invalid',

@@ -143,6 +143,16 @@ def quat_xyzw_from_rotation(R: np.ndarray) -> np.ndarray:
     return -q if q[3] < 0 else q
 
 
+def rotate_covariance(R_a_b: np.ndarray, covariance_b: np.ndarray) -> np.ndarray:
+    """A pose's covariance (6, 6) about the axes of frame a from that about the axes of frame b.
+
+    The tangent stays at the object's origin, so both 3x3 blocks only turn with the axes.
+    """
+    J = np.zeros((6, 6))
+    J[:3, :3] = J[3:, 3:] = R_a_b
+    return J @ np.asarray(covariance_b, dtype=np.float64) @ J.T
+
+
 def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray = (0.0, 0.0, 1.0),
             roll_rad: float = 0.0) -> np.ndarray:
     """``T_base_camera`` of an optical frame at ``position`` (3, metres) that looks at ``target``.

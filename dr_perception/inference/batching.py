@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import hashlib
+from pathlib import Path
 import threading
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from dr_perception.inference.providers import ProviderSettings
 from dr_perception.inference.session import OnnxNetwork
 
 #: Pictures in one run; each takes some 100 MB of a GPU's memory.
@@ -29,23 +33,25 @@ class BatchingNetwork:
 
     While one run is going on, other threads' pictures collect; the next run takes all of one size
     at once. Nobody waits for company: a picture that finds the network idle runs alone. On a CPU
-    two pictures together take as long as one after the other (measured: 4 % less), so there they
-    do run one after the other, each on all cores.
+    two pictures together take as long as one after the other (measured: 4 % less), and TensorRT
+    would build an engine for every number of them: there they do run one after the other.
     """
 
     def __init__(self, network: OnnxNetwork, max_batch: int = MAX_BATCH) -> None:
         """
         Args:
             network: the network to share.
-            max_batch: pictures in one run; 1 on a CPU whatever is given.
+            max_batch: pictures in one run; 1 where the provider is not CUDA, whatever is given.
         """
         self.contract, self.path = network.contract, network.path
         self.sha256, self.active_providers = network.sha256, network.active_providers
         self.requested_providers = network.requested_providers
         self.provider_problems = network.provider_problems
         self.engine_folder = network.engine_folder
-        is_cpu = network.active_providers[0] == 'CPUExecutionProvider'
-        self.max_batch = 1 if is_cpu else max_batch
+        self.provider_problems = network.provider_problems
+        self.engine_folder = network.engine_folder
+        is_cuda = network.active_providers[0] == 'CUDAExecutionProvider'
+        self.max_batch = max_batch if is_cuda else 1
         self._network = network
         self._waiting: list[_Request] = []
         self._list_lock, self._turn = threading.Lock(), threading.Lock()
@@ -85,3 +91,31 @@ class BatchingNetwork:
             end = start + len(request.images_rgb)
             request.outputs = {name: value[start:end] for name, value in outputs.items()}
             start = end
+
+
+class NetworkShare:
+    """Opens each model once for all who ask, and lets go of it when nobody uses it any more."""
+
+    def __init__(self) -> None:
+        self._open: WeakValueDictionary[tuple, BatchingNetwork] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def network(self, path: str | Path, providers: list[str] | None = None, threads: int = 0,
+                settings: ProviderSettings = ProviderSettings()) -> BatchingNetwork:
+        """The network of a file; arguments and errors: see ``OnnxNetwork``."""
+        with self._lock:
+            # By content: a file that was replaced is another model.
+            key = (_digest(Path(path)), tuple(providers or ()), threads, settings)
+            network = self._open.get(key)
+            if network is None:
+                network = BatchingNetwork(OnnxNetwork(path, providers, threads, settings))
+                self._open[key] = network
+            return network
+
+
+def _digest(path: Path) -> str:
+    """Hash of a file's content, '' where it cannot be read: opening it will say why."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,13 @@ class PoseEstimator(PosePipeline):
 
     @classmethod
     def from_file(cls, path: str | Path, providers: list[str] | None = None, threads: int = 0,
-                  settings: ProviderSettings = ProviderSettings()) -> PoseEstimator:
-        """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``."""
-        return cls(OnnxNetwork(path, providers, threads, settings))
+                  settings: ProviderSettings = ProviderSettings(),
+                  open_network: Callable[..., OnnxNetwork] = OnnxNetwork) -> PoseEstimator:
+        """Open a model.onnx. Arguments and errors: see ``OnnxNetwork``.
+
+        ``NetworkShare.network`` for ``open_network`` shares the network with other estimators.
+        """
+        return cls(open_network(path, providers, threads, settings))
 
     def warm_up(self, width_px: int = 640, height_px: int = 480) -> None:
         """Run the graph once, so that the first picture is not slower than the others.

@@ -137,7 +137,9 @@ class DiagnosticsPublisher:
 
     def publish(self, hardware_id: str, health: NodeHealth) -> None:
         """Publish a node's health."""
+        # With the namespace: several cameras may report from one process.
+        name = self._node.get_fully_qualified_name().strip('/')
         message = DiagnosticArray(status=[status_message(
-            f'{self._node.get_name()}: localization', hardware_id, health)])
+            f'{name}: localization', hardware_id, health)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

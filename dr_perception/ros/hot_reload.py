@@ -13,7 +13,6 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from dr_perception.core.errors import PerceptionError
-from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.parameters import Settings
 
 if TYPE_CHECKING:
@@ -34,14 +33,16 @@ class ModelReloader:
     Args:
         node: the node.
         read_settings: its parameters now.
+        prepare: settings -> an estimator that is ready, and what is wrong with its provider.
         current: the estimator that is in use, None where there is none.
         swap: puts an estimator, and what is wrong with its provider, in the old one's place.
     """
 
     def __init__(self, node: Any, read_settings: Callable[[], Settings],
+                 prepare: Callable[[Settings], tuple[PoseEstimator, str]],
                  current: Callable[[], PoseEstimator | None],
                  swap: Callable[[PoseEstimator, str], None]) -> None:
-        self._node, self._read_settings = node, read_settings
+        self._node, self._read_settings, self._prepare = node, read_settings, prepare
         self._current, self._swap = current, swap
         #: Why the last request failed; '' when it did not, or the node was configured since.
         self.problem = ''
@@ -84,7 +85,7 @@ class ModelReloader:
 
         def load() -> None:
             try:
-                loaded = prepare_estimator(settings, self._node.get_logger().info)
+                loaded = self._prepare(settings)
             except Exception as error:  # handed on to whoever waits
                 future.set_exception(error)
             else:

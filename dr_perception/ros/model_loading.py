@@ -26,8 +26,8 @@ PROGRESS_PERIOD_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info
-                      ) -> tuple[PoseEstimator, str]:
+def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info,
+                      open_network: Callable | None = None) -> tuple[PoseEstimator, str]:
     """An estimator that is ready for pictures, and what is wrong with its provider or ''.
 
     Engines are built here, with progress in the log; one that is damaged is built anew.
@@ -35,6 +35,7 @@ def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info
     Args:
         settings: the parameters.
         log: takes lines on what takes long.
+        open_network: see ``PoseEstimator.from_file``.
 
     Raises:
         ParameterError: `objects` names one that the model does not have.
@@ -48,7 +49,7 @@ def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info
     if is_engine_built:
         log(what)
     with _progress(what, log):
-        estimator, problem = load_estimator(settings)
+        estimator, problem = load_estimator(settings, open_network)
         check_objects(settings, tuple(m.name for m in estimator.contract.objects))
         try:
             warm_up(estimator)
@@ -58,12 +59,13 @@ def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info
                 raise
             log(f'{error}; the engines in {folder} are removed and built anew')
             shutil.rmtree(folder)
-            estimator, problem = load_estimator(settings)
+            estimator, problem = load_estimator(settings, open_network)
             warm_up(estimator)
     return estimator, problem
 
 
-def load_estimator(settings: Settings) -> tuple[PoseEstimator, str]:
+def load_estimator(settings: Settings, open_network: Callable | None = None
+                   ) -> tuple[PoseEstimator, str]:
     """The estimator, and what is wrong with its provider ('' when it is the first wanted one).
 
     Raises:
@@ -79,7 +81,8 @@ def load_estimator(settings: Settings) -> tuple[PoseEstimator, str]:
     present = wanted if settings.strict_provider else list(filter(is_built_in, wanted))
     estimator = PoseEstimator.from_file(
         path, present or wanted, settings.threads, ProviderSettings(
-            settings.precision, settings.gpu_memory_limit_mb, settings.engine_cache))
+            settings.precision, settings.gpu_memory_limit_mb, settings.engine_cache),
+        **({} if open_network is None else {'open_network': open_network}))
     problems = list(estimator.provider_problems)
     if wanted[0] not in present:
         problems.insert(0, f'provider {wanted[0]} is not active, the model runs on '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import sys
 import threading
 import time
@@ -36,8 +37,9 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 class PoseEstimatorNode(LifecycleNode):
     """Loads and verifies the model in configure; subscribes and publishes while active."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, open_network: Callable | None = None, **kwargs) -> None:
         super().__init__('pose_estimator', **kwargs)
+        self._open_network = open_network   # shared with the nodes of other cameras
         self._statistics = FrameStatistics()
         self._estimator = self._worker = self._processor = self._inputs = None
         self._outputs = []
@@ -56,7 +58,8 @@ class PoseEstimatorNode(LifecycleNode):
         self.add_post_set_parameters_callback(self._refresh_settings)
         self._diagnostics = DiagnosticsPublisher(self)
         self._reloader = ModelReloader(self, lambda: parameters.read_settings(self),
-                                       lambda: self._estimator, self._swap_model)
+                                       self._prepare, lambda: self._estimator,
+                                       self._swap_model)
         # A steady clock: the report must not stop with simulated time.
         self.create_timer(PERIOD_S, self._publish_diagnostics,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -80,8 +83,7 @@ class PoseEstimatorNode(LifecycleNode):
         start_s = time.monotonic()
         try:
             self.settings = parameters.read_settings(self)
-            self._estimator, self._provider_problem = prepare_estimator(
-                self.settings, self.get_logger().info)
+            self._estimator, self._provider_problem = self._prepare(self.settings)
             objects = self._estimator.contract.objects
             self._outputs = create_outputs(self, self.settings.outputs, objects)
         except Exception as error:  # rclpy would swallow it without a word
@@ -135,6 +137,9 @@ class PoseEstimatorNode(LifecycleNode):
         self._statistics.count_received()
         if self._worker is not None and self._worker.put(message):
             self._statistics.count_dropped()
+
+    def _prepare(self, settings: parameters.Settings) -> tuple[PoseEstimator, str]:
+        return prepare_estimator(settings, self.get_logger().info, self._open_network)
 
     def _make_processor(self, estimator: PoseEstimator) -> FrameProcessor:
         return FrameProcessor(estimator, self._transforms, self._report)

@@ -1,31 +1,5 @@
-"""Where the files that travel with the package lie: the checkout, or a package's share folder."""
+"""Places of shipped files as the nodes import them; they need no ROS and live in the core."""
 
-from __future__ import annotations
+from dr_perception.core.resources import find_resource, PACKAGE_NAME, resource_folders
 
-import os
-from pathlib import Path
-import sys
-
-PACKAGE_NAME = 'dr_perception'
-
-
-def resource_folders() -> list[Path]:
-    """Folders that may hold ``models/`` and ``config/``, the nearest to this code first."""
-    checkout = Path(__file__).resolve().parents[2]
-    folders = [checkout] if (checkout / 'package.xml').is_file() else []
-    prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
-    folders += [Path(prefix) / 'share' / PACKAGE_NAME for prefix in (*prefixes, sys.prefix)]
-    return folders
-
-
-def find_resource(relative: str) -> Path:
-    """The path of a shipped file such as 'models/tabletop.onnx'.
-
-    A file that is nowhere is answered with the first place where it should be, so that whoever
-    opens it names that path.
-    """
-    folders = resource_folders()
-    for folder in folders:
-        if (folder / relative).is_file():
-            return folder / relative
-    return folders[0] / relative
+__all__ = ['find_resource', 'PACKAGE_NAME', 'resource_folders']

@@ -15,6 +15,7 @@ RESTRICTED = {
     'pybullet_data': ('sim_trainer/physics/', 'sim_trainer/rendering/bullet.py'),
     'rclpy': ('dr_perception/ros/',),
     'cv_bridge': ('dr_perception/ros/',),
+    'rosbags': ('dr_perception/replay/',),
     'launch': ('dr_perception/ros/', 'launch/'),
     'ament_index_python': ('dr_perception/ros/', 'launch/'),
 }
@@ -24,6 +25,8 @@ CORE_PACKAGES = {'numpy', 'cv2', 'dr_perception'}
 LAYERS = {
     'dr_perception/core/': ('dr_perception.core',),
     'dr_perception/inference/': ('dr_perception.core', 'dr_perception.inference'),
+    'dr_perception/replay/': ('dr_perception.core', 'dr_perception.inference',
+                              'dr_perception.replay'),
     'dr_perception/ros/': ('dr_perception',),
     'dr_perception/ros/demo/': ('dr_perception', 'sim_trainer'),
     'sim_trainer/': ('sim_trainer', 'dr_perception.core', 'dr_perception.inference'),

@@ -1,13 +1,20 @@
 """Several threads share one network; everyone gets the answer to its own pictures."""
 
+import gc
+from pathlib import Path
+import shutil
 import threading
 import time
 from types import SimpleNamespace
+import weakref
 
 import numpy as np
 import pytest
 
-from dr_perception.inference.batching import BatchingNetwork
+from dr_perception.core.errors import ModelFileError
+from dr_perception.inference.batching import BatchingNetwork, NetworkShare
+
+SHIPPED = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 
 
 class _Network:
@@ -17,6 +24,7 @@ class _Network:
         self.contract, self.path, self.sha256 = SimpleNamespace(), 'x.onnx', 'abc'
         self.provider_problems, self.engine_folder = (), None
         self.active_providers = self.requested_providers = (provider,)
+        self.provider_problems, self.engine_folder = (), None
         self.seconds, self.sizes, self.running = seconds, [], 0
 
     def run(self, images_rgb):
@@ -73,8 +81,9 @@ def test_pictures_of_other_sizes_run_apart():
     assert [a['same'].shape for a in answers] == [i.shape for i in images]
 
 
-def test_a_cpu_takes_one_after_the_other():
-    inner = _Network('CPUExecutionProvider', 0.01)
+@pytest.mark.parametrize('provider', ['CPUExecutionProvider', 'TensorrtExecutionProvider'])
+def test_others_take_one_after_the_other(provider):
+    inner = _Network(provider, 0.01)
     _ask(BatchingNetwork(inner), _images(6))
     assert inner.sizes == [1] * 6
 
@@ -94,3 +103,25 @@ def test_a_lone_picture_does_not_wait():
     start_s = time.monotonic()
     BatchingNetwork(inner).run(_images(1)[0])
     assert time.monotonic() - start_s < 0.04
+
+
+def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path):
+    path = tmp_path / 'model.onnx'
+    shutil.copy(SHIPPED, path)
+    share = NetworkShare()
+    first, second = share.network(path), share.network(str(path))
+    assert first is second
+    assert share.network(path, threads=1) is not first
+    content = path.read_bytes()
+    assert content.count(b'"name": "tabletop"') == 1
+    path.write_bytes(content.replace(b'"name": "tabletop"', b'"name": "tabletip"'))
+    assert share.network(path).contract.name == 'tabletip'     # another model now
+    kept = weakref.ref(first)
+    del first, second
+    gc.collect()
+    assert kept() is None
+
+
+def test_a_share_says_what_is_wrong_with_a_file(tmp_path):
+    with pytest.raises(ModelFileError, match='there is no such model file'):
+        NetworkShare().network(tmp_path / 'none.onnx')

@@ -12,8 +12,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-EXECUTABLES = {'pose_estimator', 'planning_scene', 'simulated_camera', 'monitor', 'doctor',
-               'benchmark', 'sim_trainer'}
+EXECUTABLES = {'pose_estimator', 'multi_camera', 'planning_scene', 'simulated_camera', 'monitor',
+               'doctor', 'benchmark', 'sim_trainer'}
 
 
 def tracked_files(root):
@@ -108,7 +108,8 @@ def test_bare_installation_needs_only_what_the_robot_needs(installed):
     ('ros', ['ros-rclpy[fastrtps]==7.1.6', 'ros-sensor-msgs==5.3.6', 'ros-lifecycle-msgs==2.0.3']),
     ('train', ['torch==2.13.0', 'pybullet==3.2.7', 'moderngl', 'onnx', 'tqdm', 'matplotlib']),
     ('gpu', ['onnxruntime-gpu']),
-    ('test', ['pytest', 'pytest-xdist', 'pytest-timeout', 'hypothesis', 'flake8']),
+    ('replay', ['rosbags']),
+    ('test', ['rosbags', 'pytest', 'pytest-xdist', 'pytest-timeout', 'hypothesis', 'flake8']),
 ])
 def test_extras_are_complete(installed, extra, expected):
     requirements, _ = metadata(installed)

@@ -39,7 +39,7 @@ def test_every_argument_is_described_at_the_top_level(name):
     description = load(name).generate_launch_description()
     declared = [entity for entity in description.entities
                 if isinstance(entity, launch.actions.DeclareLaunchArgument)]
-    assert len(declared) >= 8
+    assert len(declared) >= 5
     for argument in declared:
         assert argument.default_value is not None and len(argument.description) > 10
 
@@ -83,6 +83,21 @@ def test_the_planning_scene_node_starts_where_it_is_wanted(tmp_path):
                    if is_file)
     for line in ('planning_frame: world', 'model: m.onnx', 'use_sim_time: true'):
         assert line in text
+
+
+def test_several_cameras_are_one_process_without_a_name():
+    from launch_ros.actions import Node
+    context, made = entities('multi_camera.launch.py', cameras='left,cell/right',
+                             image='color/image_raw', target_frame='base_link')
+    [node] = [entity for entity in made if isinstance(entity, Node)]
+    node._perform_substitutions(context)
+    assert node.node_executable == 'multi_camera'
+    assert node.node_name.endswith(Node.UNSPECIFIED_NODE_NAME)
+    assert ('camera_info', 'color/camera_info') in node.expanded_remapping_rules
+    text = ''.join(open(path).read() for path, is_file in node._Node__expanded_parameter_arguments
+                   if is_file)
+    for part in ('cameras:', '- left', '- cell/right', 'target_frame: base_link'):
+        assert part in text
 
 
 def test_camera_info_defaults_to_the_one_beside_the_image():

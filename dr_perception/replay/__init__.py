@@ -1,0 +1,1 @@
+"""Recorded data: poses, an annotated video and a report from a rosbag2 file, without ROS."""

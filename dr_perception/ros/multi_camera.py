@@ -1,0 +1,114 @@
+"""Several cameras in one process: one pose estimator each, one network for all of them.
+
+    ros2 run dr_perception multi_camera --ros-args -p cameras:="[left, right]"
+
+Each camera's node is `/<camera>/pose_estimator` and reads `/<camera>/image`. Parameters given by
+`-p` hold for all of them; those of one stand in a parameter file under its name.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rcl_interfaces.msg import ParameterDescriptor
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from dr_perception.core.errors import PerceptionError
+from dr_perception.inference.batching import NetworkShare
+from dr_perception.ros.parameters import ParameterError
+from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
+
+_DESCRIPTION = ('Cameras of this process: namespaces in which a pose_estimator starts, such as '
+                '[left, right]. Read at the start only.')
+
+
+class CameraSet:
+    """The nodes of all cameras; they share what can be shared.
+
+    A node that cannot be configured stays there, unconfigured, with the reason in its diagnostics
+    (a lifecycle manager may try again); the other cameras go on.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[PoseEstimatorNode] = []
+        self._asking = Node('multi_camera')
+        try:
+            names = camera_names(self._asking)
+            share = NetworkShare()
+            for name in names:
+                self.nodes.append(PoseEstimatorNode(open_network=share.network, namespace=name))
+            full = [node.get_fully_qualified_name() for node in self.nodes]
+            if len(set(full)) < len(full):
+                raise ParameterError(
+                    f'cameras: all of them would be {full[0]}; leave __ns and __node out, and '
+                    'write the namespace before each name: [cell/left, cell/right]')
+        except PerceptionError:
+            self.close()
+            raise
+
+    def autostart(self) -> bool:
+        """Configure and activate all that ask for it; False when none of these is active."""
+        wanted = [node for node in self.nodes if node.settings.autostart]
+        started = [node.autostart() for node in wanted]
+        return not wanted or any(started)
+
+    def close(self) -> None:
+        """End all nodes."""
+        for node in self.nodes:
+            node.close()
+            node.destroy_node()
+        self._asking.destroy_node()
+
+
+def camera_names(node: Node) -> list[str]:
+    """The parameter `cameras`.
+
+    Raises:
+        ParameterError: there are none, or one is named twice.
+    """
+    node.declare_parameter('cameras', Parameter.Type.STRING_ARRAY, ParameterDescriptor(
+        description=_DESCRIPTION, read_only=True))
+    value = node.get_parameter_or('cameras', Parameter('cameras', value=[])).value
+    names = [name.strip('/ ') for name in value or []]
+    if not names or not all(names):
+        raise ParameterError('cameras: names no camera; give their namespaces: --ros-args -p '
+                             'cameras:="[left, right]"')
+    if len(set(names)) < len(names):
+        raise ParameterError(f'cameras: one is named twice in {", ".join(names)}')
+    return names
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the nodes; exit code 0 after a signal, 2 when none could be started."""
+    cameras = context = None
+    try:
+        rclpy.init(args=args)
+        context = rclpy.get_default_context()
+        cameras = CameraSet()
+        executor = SingleThreadedExecutor()
+        for node in cameras.nodes:
+            executor.add_node(node)
+        if not cameras.autostart():
+            return 2 if context.ok() else 0
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except PerceptionError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except Exception:
+        # rclpy ends the context on a signal, and whatever was about to use it fails somehow.
+        if context is None or context.ok():
+            raise
+    finally:
+        if cameras is not None:
+            cameras.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
