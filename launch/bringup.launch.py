@@ -58,6 +58,24 @@ ARGUMENTS = [
         'strict_provider', default_value='false', choices=BOOLEANS,
         description='Refuse to run on another provider than the first.'),
     DeclareLaunchArgument(
+        'precision', default_value='', choices=['', 'fp32', 'fp16'],
+        description='Precision of the network; fp16 with TensorRT only. Empty: fp32.'),
+    DeclareLaunchArgument(
+        'gpu_memory_limit_mb', default_value='',
+        description='Most GPU memory of the network, MiB; empty or 0: no limit.'),
+    DeclareLaunchArgument(
+        'engine_cache', default_value='',
+        description="Folder of TensorRT's engines; empty: in the cache folder of the user."),
+    DeclareLaunchArgument(
+        'tracking', default_value='', choices=['', 'off', 'constant_pose', 'constant_velocity'],
+        description='Follow objects from image to image; empty: off.'),
+    DeclareLaunchArgument(
+        'track_confirm_hits', default_value='',
+        description='With tracking: publish an object once so many images showed it; empty: 3.'),
+    DeclareLaunchArgument(
+        'track_expiry_s', default_value='',
+        description='With tracking: give up an object not found for so long, s; empty: 1.'),
+    DeclareLaunchArgument(
         'min_score', default_value='',
         description="Publish instances from this score (0 ... 1); empty: the model's threshold."),
     DeclareLaunchArgument(
@@ -111,7 +129,9 @@ def node_parameters(values):
         'model': str, 'image_transport': str,
         'image_reliability': str, 'image_is_rectified': boolean,
         'base_frame': str, 'target_frame': str, 'camera_pose': numbers, 'providers': names,
-        'strict_provider': boolean, 'min_score': float, 'objects': names, 'autostart': boolean,
+        'strict_provider': boolean, 'precision': str, 'gpu_memory_limit_mb': int,
+        'engine_cache': str, 'tracking': str, 'track_confirm_hits': int,
+        'track_expiry_s': float, 'min_score': float, 'objects': names, 'autostart': boolean,
         'use_sim_time': boolean, **{f'publish_{name}': boolean for name in OUTPUTS}}
     return {name: read(values[name]) for name, read in readers.items() if values.get(name)}
 

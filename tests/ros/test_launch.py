@@ -47,17 +47,20 @@ def test_every_argument_is_described_at_the_top_level(name):
 def test_arguments_reach_the_node_with_their_types():
     parameters = load('bringup.launch.py').node_parameters({
         'model': 'm.onnx', 'camera_pose': '1 0 0.5, 0 0 0 1', 'providers': 'A,B',
-        'autostart': 'true', 'publish_tf': 'false', 'min_score': '0.5', 'target_frame': ''})
+        'autostart': 'true', 'publish_tf': 'false', 'min_score': '0.5', 'target_frame': '',
+        'gpu_memory_limit_mb': '512', 'tracking': 'constant_pose', 'track_expiry_s': '2'})
     assert parameters == {
         'model': 'm.onnx', 'camera_pose': [1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0],
-        'providers': ['A', 'B'], 'autostart': True, 'publish_tf': False, 'min_score': 0.5}
+        'providers': ['A', 'B'], 'autostart': True, 'publish_tf': False, 'min_score': 0.5,
+        'gpu_memory_limit_mb': 512, 'tracking': 'constant_pose', 'track_expiry_s': 2.0}
+    assert isinstance(parameters['track_expiry_s'], float)
 
 
 def test_launch_arguments_are_parameters_of_the_node():
     from dr_perception.ros import parameters
     from dr_perception.ros.publishers import registered_outputs
     module = load('bringup.launch.py')
-    texts = {entry.name: '0.5' for entry in module.ARGUMENTS}
+    texts = {entry.name: '5' for entry in module.ARGUMENTS}
     known = {spec.name for spec in parameters.SPECS} | {'use_sim_time'}
     assert set(module.node_parameters(texts)) <= known
     assert set(module.OUTPUTS) == {entry.name for entry in registered_outputs()}
