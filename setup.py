@@ -1,5 +1,18 @@
-"""
-Package description, for colcon (ament_python) and for pip.
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Package description, for colcon (ament_python) and for pip.
 
 `ros2 run` and launch start executables from `<prefix>/lib/dr_perception/` only.
 
@@ -90,6 +103,9 @@ TEST = REPLAY + [
     'tensorboard>=2.16,<3',  # reads the event files that training.tensorboard writes
     'flake8>=7,<8',  # style, as ament_flake8 has it
     'flake8-quotes>=3.4,<4',  # single quotes
+    'flake8-docstrings>=1.7,<2',  # docstrings as ament_pep257 wants them
+    'flake8-comprehensions>=3.15,<4',  # as ament_flake8 loads it
+    'isort>=5.13,<10',  # order of imports; flake8-import-order is LGPL
     'setuptools>=70.1',  # builds a wheel without further packages, to test what it installs
 ]
 

@@ -1,5 +1,18 @@
-"""
-The pose estimator, configured and active: camera in, poses out.
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The pose estimator, configured and active: camera in, poses out.
 
     ros2 launch dr_perception bringup.launch.py image:=/camera/image_raw
 
@@ -110,8 +123,7 @@ ARGUMENTS = [
 
 
 def node_parameters(values):
-    """
-    Return the node's parameters.
+    """Return the node's parameters.
 
     Args:
         values: launch arguments, name -> text; empty ones are left out.
@@ -120,7 +132,7 @@ def node_parameters(values):
         return [float(item) for item in text.replace(',', ' ').strip('[] ').split()]
 
     def names(text):
-        return [item for item in text.replace(',', ' ').strip('[] ').split()]
+        return text.replace(',', ' ').strip('[] ').split()
 
     def boolean(text):
         return text == 'true'
@@ -137,8 +149,7 @@ def node_parameters(values):
 
 
 def planning_scene_node(values, has_file):
-    """
-    Return the node planning_scene.
+    """Return the node planning_scene.
 
     Args:
         values: launch arguments, name -> text, that were given.

@@ -1,5 +1,18 @@
-"""
-The demo without a camera: simulated camera, pose estimator and monitor.
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The demo without a camera: simulated camera, pose estimator and monitor.
 
     ros2 launch dr_perception sim_demo.launch.py duration:=30
 
@@ -7,8 +20,8 @@ The arguments of bringup.launch.py may be given, too.
 """
 
 from launch import LaunchDescription
-from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription,
-                            RegisterEventHandler, SetEnvironmentVariable, Shutdown)
+from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription, RegisterEventHandler,
+                            SetEnvironmentVariable, Shutdown)
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution

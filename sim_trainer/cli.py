@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The command line: one function a subcommand, heavy imports inside it.
 
 Exit codes: 0 done, 2 the user's error in one line, 130 interrupted, 1 a bug with its traceback.
@@ -9,8 +23,8 @@ import argparse
 import json
 import logging
 import os
-import sys
 from pathlib import Path
+import sys
 
 from sim_trainer import __version__
 from sim_trainer.lab.arguments import add_lab_commands
@@ -50,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of every subcommand."""
+    """Return the parser of every subcommand."""
     parser = argparse.ArgumentParser(
         prog='sim_trainer', description='Scene YAML in, domain-randomized simulation, '
         'model.onnx and report out.')
@@ -120,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
     evaluate.set_defaults(run=_evaluate)
 
-    from sim_trainer.calibration import command as calibration      # its options alone
+    from sim_trainer.calibration import command as calibration  # its options alone
     calibrate = commands.add_parser(
         'calibrate', help='where a real camera stands: from a tag, a board or marks')
     calibration.add_arguments(calibrate)
@@ -223,9 +237,9 @@ def _redraw(arguments: argparse.Namespace, _: list[str]) -> int:
 
 def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
     config = _load(arguments)
+    from sim_trainer.evaluation.annotation import annotated, write_sheet
     from sim_trainer.evaluation.heldout import simulated_pictures
     from sim_trainer.objects.catalogue import build_catalogue
-    from sim_trainer.evaluation.annotation import annotated, write_sheet
     from sim_trainer.scene.generator import check_randomizers
     check_randomizers(arguments.only)
     if arguments.stress:

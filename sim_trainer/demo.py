@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The demo: simulated camera, pose estimator and monitor as three processes, and a table.
 
 The nodes run as plain processes everywhere, also where launch_ros is installed: so one command
@@ -40,7 +54,7 @@ class DemoError(PerceptionError, RuntimeError):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The demo's options."""
+    """Return the demo's options."""
     parser = argparse.ArgumentParser(
         prog='sim_trainer demo', description='Camera in, poses out, without a camera: drawn '
         'pictures go through the real ROS 2 node, and its poses are compared with the truth.')
@@ -226,7 +240,7 @@ def _camera_parameters(options: argparse.Namespace, config: Path) -> dict[str, o
 
 
 def _as_yaml(value: object) -> str:
-    """A parameter's value as `-p` takes it: YAML, texts in quotes where they need them."""
+    """Return a parameter's value as `-p` takes it: YAML, texts in quotes where they need them."""
     if isinstance(value, list):
         return '[' + ', '.join("'" + item.replace("'", "''") + "'" for item in value) + ']'
     if isinstance(value, str) and not value.startswith('['):
@@ -235,7 +249,7 @@ def _as_yaml(value: object) -> str:
 
 
 def _shipped(root: Path, relative: str) -> Path:
-    """A shipped file: of the checkout, or of the installed package's share folder."""
+    """Return a shipped file: of the checkout, or of the installed package's share folder."""
     prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     folders = [root, *(Path(p) / 'share' / 'dr_perception' for p in (*prefixes, sys.prefix))]
     return next((f / relative for f in folders if (f / relative).is_file()), root / relative)

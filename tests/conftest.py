@@ -1,5 +1,18 @@
-"""
-Settings of every test process, made before the first ROS import.
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Settings of every test process, made before the first ROS import.
 
 The message classes read ROS_PYTHON_CHECK_FIELDS while they are imported, and DDS reads its domain
 while a context starts, so both are set where pytest loads this file: before any test module.
@@ -21,8 +34,7 @@ DOMAIN_COUNT = 101  # 1...101: above, the ports may meet the system's ephemeral 
 
 
 def domain_id(run, worker):
-    """
-    Return the DDS domain of a worker; runs side by side on one machine rarely share one.
+    """Return the DDS domain of a worker; runs side by side on one machine rarely share one.
 
     Args:
         run: name of the test run, equal in its workers.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The camera: a pinhole with optional lens distortion, and how crops and resizes change it.
 
 Convention:
@@ -11,9 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import cv2
-import numpy as np
-
 from dr_perception.core.errors import CameraError
+import numpy as np
 
 DISTORTION_MODELS = ('none', 'plumb_bob', 'rational_polynomial', 'equidistant')
 #: Focal lengths of real cameras, in sides of the picture: a fisheye, a microscope.
@@ -70,7 +83,7 @@ class PinholeCamera:
     def from_matrix(cls, K: np.ndarray, width_px: int, height_px: int,
                     distortion: np.ndarray | None = None,
                     distortion_model: str | None = None) -> PinholeCamera:
-        """A camera from its 3x3 matrix.
+        """Return a camera from its 3x3 matrix.
 
         Args:
             K: 3x3 camera matrix, pixels.
@@ -148,14 +161,14 @@ class PinholeCamera:
                                        np.eye(3), criteria)[:, 0]
 
     def resized(self, width_px: int, height_px: int) -> PinholeCamera:
-        """The camera of the whole image resized to another size."""
+        """Return the camera of the whole image resized to another size."""
         sx, sy = width_px / self.width_px, height_px / self.height_px
         return replace(self, fx_px=self.fx_px * sx, fy_px=self.fy_px * sy,
                        cx_px=(self.cx_px + 0.5) * sx - 0.5, cy_px=(self.cy_px + 0.5) * sy - 0.5,
                        width_px=int(width_px), height_px=int(height_px))
 
     def cropped(self, left_px: int, top_px: int, width_px: int, height_px: int) -> PinholeCamera:
-        """The camera of a window of the image; the window may reach beyond it (padding)."""
+        """Return the camera of a window of the image; the window may reach beyond it (padding)."""
         return replace(self, cx_px=self.cx_px - left_px, cy_px=self.cy_px - top_px,
                        width_px=int(width_px), height_px=int(height_px))
 

@@ -1,18 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """PinholeCamera of a message shaped like sensor_msgs/CameraInfo, read by attribute alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
+import numpy as np
 
 
 def camera_from_info(info: Any, width_px: int, height_px: int,
                      is_rectified: bool = False) -> PinholeCamera:
-    """The camera of the images that travel with a CameraInfo.
+    """Return the camera of the images that travel with a CameraInfo.
 
     Convention:
         K and P belong to the full resolution that the camera was calibrated at (``info.width`` x

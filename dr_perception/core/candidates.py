@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Candidates: what a head found in a picture, before poses and scores."""
 
 from __future__ import annotations
@@ -38,7 +52,7 @@ class Candidates:
         return len(self.heat)
 
     def take(self, keep: np.ndarray) -> Candidates:
-        """The candidates of an index or mask array."""
+        """Return the candidates of an index or mask array."""
         return Candidates(*(getattr(self, field.name)[keep] for field in fields(self)))
 
     @classmethod
@@ -73,12 +87,13 @@ def margins(heat: np.ndarray, planes: np.ndarray) -> np.ndarray:
 def read_cells(offsets: np.ndarray, log_scales: np.ndarray, rows: np.ndarray,
                columns: np.ndarray, stride_px: int, unit_px: float
                ) -> tuple[np.ndarray, np.ndarray]:
-    """What cells say of the keypoints: pixels (..., K, 2) and scales (..., K) in pixels.
+    """Return what cells say of the keypoints: pixels (..., K, 2) and scales (..., K) in pixels.
 
     Args:
         offsets: (2K, h, w) in units of ``unit_px``, from the cell's centre.
         log_scales: (K, h, w) natural logarithm of pixels.
-        rows, columns: of the cells, any shape.
+        rows: of the cells, any shape.
+        columns: of the cells, the same shape.
         stride_px: pixels a cell.
         unit_px: unit of the offsets.
     """

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The model contract: what trainer and runtime share about a model, as JSON in the ONNX metadata.
 
 The runtime needs nothing beside the one ``model.onnx``; a graph whose inputs or outputs disagree
@@ -6,9 +20,9 @@ with its contract is refused.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 import json
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 from dr_perception.core.errors import ContractError
@@ -93,7 +107,7 @@ class ModelContract:
 
     name: str
     objects: tuple[ObjectModel, ...]
-    input: InputSpec
+    input: InputSpec  # noqa: A003
     decoder: DecoderSpec
     support_plane_z_m: float = 0.0
     trained_range: dict[str, Any] = field(default_factory=dict)
@@ -111,7 +125,7 @@ class ModelContract:
                                        self.keypoint_count)))
 
     def to_json(self) -> str:
-        """The contract as a JSON text."""
+        """Return the contract as a JSON text."""
         return json.dumps({
             'format_version': FORMAT_VERSION, 'name': self.name,
             'objects': [model.to_json() for model in self.objects],

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The contract of a model.onnx by itself: read from the file's metadata, without a session.
 
 Whoever only wants to know what a model's objects are need not load its network.
@@ -19,7 +33,7 @@ _MAX_VARINT_BYTES = 10
 
 
 def read_contract(path: str | Path) -> ModelContract:
-    """The contract that a model.onnx carries.
+    """Return the contract that a model.onnx carries.
 
     The graph is not looked at: that it agrees with the contract is the estimator's to check.
 
@@ -50,7 +64,7 @@ def read_contract(path: str | Path) -> ModelContract:
 
 
 def _metadata(model: memoryview) -> Iterator[tuple[str, str]]:
-    """The entries of metadata_props of a serialized ModelProto."""
+    """Return the entries of metadata_props of a serialized ModelProto."""
     for number, content in _fields(model):
         if number == _METADATA_PROPS:
             entry = dict(_fields(content))
@@ -59,7 +73,7 @@ def _metadata(model: memoryview) -> Iterator[tuple[str, str]]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """(number, content) of every field of a protobuf message; of numbers nothing is read.
+    """Yield (number, content) of every field of a protobuf message; of numbers nothing is read.
 
     Source: protobuf.dev/programming-guides/encoding.
 
@@ -85,7 +99,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, the lowest first, and the place behind it."""
+    """Return a number of 7 bits a byte, the lowest first, and the place behind it."""
     value = 0
     for count in range(_MAX_VARINT_BYTES):
         if place + count >= len(message):

@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From the network's outputs to candidates: kind, heat, keypoints in pixels and their scale."""
 
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
-from dr_perception.core.candidates import MAX_CANDIDATES, Candidates, margins, read_cells
+from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
 from dr_perception.core.contract import DecoderSpec
 from dr_perception.core.voting import vote
+import numpy as np
 
 #: Cells round a peak whose answers are joined, as (row, column) offsets.
 _WINDOW = np.array([(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1)])

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Objects drawn into pictures: edges, axes and a label, to be looked at."""
 
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import transform_points
+import numpy as np
 
 _PALETTE_RGB = ((255, 80, 80), (80, 220, 80), (90, 150, 255), (255, 200, 40), (220, 90, 255),
                 (60, 220, 220), (255, 140, 60), (180, 255, 120))
@@ -17,7 +30,7 @@ _SHIFT = 4
 
 def feature_edges(vertices_m: np.ndarray, faces: np.ndarray,
                   smallest_angle_deg: float = 25.0) -> np.ndarray:
-    """The edges of a mesh that a person would draw.
+    """Return the edges of a mesh that a person would draw.
 
     Args:
         vertices_m: (V, 3).
@@ -50,7 +63,7 @@ def feature_edges(vertices_m: np.ndarray, faces: np.ndarray,
 
 
 def object_color(name: str) -> tuple[int, int, int]:
-    """An RGB colour for a name, always the same."""
+    """Return an RGB colour for a name, always the same."""
     return _PALETTE_RGB[sum(name.encode()) % len(_PALETTE_RGB)]
 
 

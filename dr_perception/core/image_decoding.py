@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of messages shaped like sensor_msgs/Image and CompressedImage, with at most one copy.
 
 Messages are read by attribute alone, so that those of rclpy and those of a recording serve alike.
@@ -9,9 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
-import numpy as np
-
 from dr_perception.core.errors import ImageError
+import numpy as np
 
 #: encoding -> (channels, OpenCV conversion to RGB or None).
 _DIRECT = {
@@ -30,7 +43,7 @@ _LARGEST_SIDE_PX = 32768
 
 def rgb_from_image(message: Any, read_other: Callable[[Any], np.ndarray] | None = None
                    ) -> np.ndarray:
-    """The picture of a sensor_msgs/Image.
+    """Return the picture of a sensor_msgs/Image.
 
     Args:
         message: 8-bit encodings are read directly (byte order does not matter for them).
@@ -73,7 +86,7 @@ def rgb_from_image(message: Any, read_other: Callable[[Any], np.ndarray] | None 
 
 
 def rgb_from_compressed(message: Any) -> np.ndarray:
-    """The picture of a sensor_msgs/CompressedImage (JPEG, PNG): (H, W, 3) uint8, RGB.
+    """Return the picture of a sensor_msgs/CompressedImage (JPEG, PNG): (H, W, 3) uint8, RGB.
 
     Raises:
         ImageError: the data is empty or is not a picture that OpenCV reads.

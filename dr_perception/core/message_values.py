@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Plain values of messages, read by attribute alone.
 
 The classes of rclpy and those of a library that reads recordings have the same fields, so nothing
@@ -8,20 +22,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.transforms import make_transform, rotation_from_quat_xyzw
+import numpy as np
 
 NS_PER_S = 1_000_000_000
 
 
 def stamp_to_ns(stamp: Any) -> int:
-    """A message's stamp in nanoseconds."""
+    """Return a message's stamp in nanoseconds."""
     return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def clean_frame_id(frame_id: str) -> str:
-    """A frame's name as tf2 has it: without the leading slash of ROS 1."""
+    """Return a frame's name as tf2 has it: without the leading slash of ROS 1."""
     return frame_id.lstrip('/')
 
 

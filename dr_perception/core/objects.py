@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """An object as trainer and runtime share it: mesh, keypoints, symmetries, resting faces."""
 
 from __future__ import annotations
@@ -6,11 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.errors import ContractError
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import check_transform
+import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +65,7 @@ class ObjectModel:
         return float(np.linalg.norm(v[:, None] - v[None], axis=-1).max())
 
     def to_json(self) -> dict[str, Any]:
-        """The object as JSON values (lists of floats, metres)."""
+        """Return the object as JSON values (lists of floats, metres)."""
         subframes = {name: np.round(T, 9).tolist() for name, T in self.subframes.items()}
         return {
             **({'subframes': subframes} if subframes else {}),
@@ -68,7 +81,7 @@ class ObjectModel:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ObjectModel:
-        """The inverse of ``to_json``.
+        """Return the inverse of ``to_json``.
 
         Raises:
             ContractError: a key is missing, an array has the wrong shape or is not finite.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From a picture to detections: preprocessing, network, decoding, pose, score.
 
 The same code serves the robot and the offline evaluation.
@@ -5,24 +19,23 @@ The same code serves the robot and the offline evaluation.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+import time
 from typing import Protocol
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.contract import ModelContract
 from dr_perception.core.candidates import Candidates, log_odds
+from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
-from dr_perception.core.pose_solving import PoseFit, SupportPlane, solve_poses
-from dr_perception.core.preprocessing import NetworkInput, network_input
+from dr_perception.core.pose_solving import PoseFit, solve_poses, SupportPlane
+from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import score, score_features
 from dr_perception.core.silhouette import SilhouetteArea
 from dr_perception.core.trained_range import TrainedRange
 from dr_perception.core.transforms import check_transform
+import numpy as np
 
 #: Two detections whose centres are nearer than this part of their apparent size are one object.
 SAME_PLACE = 0.3
@@ -36,7 +49,7 @@ class Network(Protocol):
     """Anything that runs the model's graph."""
 
     def run(self, image_rgb: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Outputs by name, float32 (1, channels, h, w), of (1, H, W, 3) uint8."""
+        """Compute outputs by name, float32 (1, channels, h, w), of (1, H, W, 3) uint8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +192,7 @@ class PosePipeline:
         return areas
 
     def _strongest(self, raw: RawDetections, scores: np.ndarray) -> list[int]:
-        """Indices by falling score, without those that stand where a stronger one stands.
+        """Return indices by falling score, without those that stand where a stronger one stands.
 
         One object often raises a peak in the heat-map of a similar kind too; the centres then
         fall together in the picture.

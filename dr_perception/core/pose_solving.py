@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pose of rigid objects from keypoints, and from the support plane where the base is known.
 
 One weighted least-squares problem per hypothesis, solved for all candidates and hypotheses at once
@@ -13,11 +27,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from dr_perception.core.pose_starts import SupportPlane, camera_starts, plane_starts
+from dr_perception.core.pose_starts import camera_starts, plane_starts, SupportPlane
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import invert_transform, rotation_from_rotvec, skew
+import numpy as np
 
 ITERATIONS = 8
 #: Residuals beyond this many deviations count linearly (Huber); keypoints are sometimes wrong.
@@ -72,7 +85,7 @@ class _Problem:
     weights: np.ndarray         # (B, 3) 1 / sigma of height, tilt, tilt; 0 without plane
 
     def take(self, index: np.ndarray) -> _Problem:
-        """The hypotheses of an index array."""
+        """Return the hypotheses of an index array."""
         return _Problem(self.points_m[index], self.measured[index], self.sigma[index],
                         self.basis, self.offset_m[index], self.up[index], self.round_up[index],
                         self.weights[index])
@@ -124,7 +137,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
 
 
 def residuals_and_jacobian(problem: _Problem, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normalized residuals (B, 2K + 3) and their derivative (B, 2K + 3, 6)."""
+    """Return normalized residuals (B, 2K + 3) and their derivative (B, 2K + 3, 6)."""
     B, K = problem.sigma.shape
     arms = problem.points_m @ T[:, :3, :3].transpose(0, 2, 1)
     p = arms + T[:, None, :3, 3]

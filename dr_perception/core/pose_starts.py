@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where the pose solver starts: several hypotheses for each candidate."""
 
 from __future__ import annotations
@@ -5,10 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import invert_transform, rotation_from_rotvec
+import numpy as np
 
 #: Hypotheses kept per candidate after the coarse search.
 KEPT_HYPOTHESES = 3
@@ -25,7 +38,7 @@ class SupportPlane:
 
 
 def camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts without a plane: PnP solutions, and a guess where there are none."""
+    """Return starts without a plane: PnP solutions, and a guess where there are none."""
     owner, poses = [], []
     for m, (points, pixels) in enumerate(zip(points_m, measured)):
         starts = []
@@ -61,7 +74,7 @@ def _pnp_solutions(points_m: np.ndarray, measured: np.ndarray
 
 
 def _mirrored(T: np.ndarray) -> np.ndarray:
-    """The other solution of a nearly flat keypoint set: tilted the other way to the view ray."""
+    """Return the other solution of nearly flat keypoints: tilted the other way to the view ray."""
     ray = T[:3, 3] / np.linalg.norm(T[:3, 3])
     normal = T[:3, 2]
     axis = np.cross(normal, ray)
@@ -77,7 +90,7 @@ def _mirrored(T: np.ndarray) -> np.ndarray:
 def plane_starts(measured: np.ndarray, sigma: np.ndarray,
                  resting: list[RestingPoses], plane: SupportPlane
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts on the plane: every resting face and yaw is tried, the best few are kept."""
+    """Return starts on the plane: every resting face and yaw is tried, the best few are kept."""
     T_camera_base = invert_transform(plane.T_base_camera)
     R_camera_base = T_camera_base[:3, :3]
     eye = plane.T_base_camera[:3, 3]

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From any camera's picture to the network's input, with the camera of that input.
 
 Used by trainer and runtime alike.
@@ -8,11 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import InputSpec
 from dr_perception.core.errors import ImageError
+import numpy as np
 
 #: Largest side of a picture that is accepted, px: bounds memory before it is taken.
 MAX_SIDE_PX = 16384
@@ -32,7 +45,7 @@ class NetworkInput:
 
 
 def check_image(image_rgb: np.ndarray, camera: PinholeCamera) -> np.ndarray:
-    """The picture, if it is one that the camera can have taken.
+    """Return the picture, if it is one that the camera can have taken.
 
     Raises:
         ImageError: wrong type, shape or size.

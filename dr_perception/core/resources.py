@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where the files that travel with the package lie: the checkout, or a package's share folder."""
 
 from __future__ import annotations
@@ -19,7 +33,7 @@ def resource_folders() -> list[Path]:
 
 
 def find_resource(relative: str) -> Path:
-    """The path of a shipped file such as 'models/tabletop.onnx'.
+    """Return the path of a shipped file such as 'models/tabletop.onnx'.
 
     A file that is nowhere is answered with the first place where it should be, so that whoever
     opens it names that path.

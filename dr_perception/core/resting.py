@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How an object can rest on a plane, prepared for the pose solver's coarse search."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import rotation_about, rotation_from_rotvec
+import numpy as np
 
 #: Yaw steps of the coarse search; the least-squares fit converges from 15 degrees with ease.
 YAW_STEPS = 16
@@ -41,7 +54,7 @@ class RestingPoses:
 
     @classmethod
     def of(cls, model: ObjectModel) -> RestingPoses:
-        """The resting poses of an object; upright on its origin where none is known."""
+        """Return the resting poses of an object; upright on its origin where none is known."""
         downs, heights = model.resting_downs, model.resting_heights_m
         if len(downs) == 0:
             downs, heights = np.array([[0, 0, -1.0]]), np.array([-model.vertices_m[:, 2].min()])
@@ -66,7 +79,7 @@ class RestingPoses:
 
 
 def rotation_to_down(down: np.ndarray) -> np.ndarray:
-    """A rotation R with ``R @ down == (0, 0, -1)`` for a unit vector (3,)."""
+    """Return a rotation R with ``R @ down == (0, 0, -1)`` for a unit vector (3,)."""
     target = np.array([0.0, 0.0, -1.0])
     axis = np.cross(down, target)
     sine, cosine = np.linalg.norm(axis), float(down @ target)

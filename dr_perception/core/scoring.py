@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The score: the probability that a detection is right within 2 cm, by logistic regression."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.candidates import Candidates, log_odds
+import numpy as np
 
 #: Names of ``score_features``, in their order. Models of format version 1 have weights for the
 #: first four; weights may be fewer than features, the last then do not count.

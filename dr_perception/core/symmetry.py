@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Symmetry groups of objects, and pose errors modulo a symmetry.
 
 Convention:
@@ -10,9 +24,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.transforms import rotation_angle
+import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +52,7 @@ class Symmetry:
 
     @classmethod
     def none(cls) -> Symmetry:
-        """The group of the identity alone."""
+        """Return the group of the identity alone."""
         return cls(np.eye(4)[None])
 
     def position_error_m(self, T_a_estimate: np.ndarray, T_a_truth: np.ndarray) -> float:
@@ -59,7 +72,7 @@ class Symmetry:
         return float(rotation_angle(np.swapaxes(equivalents, 1, 2) @ R_a_estimate).min())
 
     def nearest(self, T_a_estimate: np.ndarray, T_a_truth: np.ndarray) -> np.ndarray:
-        """The equivalent of ``T_a_truth`` (4x4) whose orientation is nearest the estimate's."""
+        """Return the equivalent of ``T_a_truth`` (4x4) oriented most like the estimate."""
         equivalents = T_a_truth @ self.transforms
         angles = rotation_angle(np.swapaxes(equivalents[:, :3, :3], 1, 2) @ T_a_estimate[:3, :3])
         return equivalents[int(np.argmin(angles))]

@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Whether a detection lies where training has been: distance, view angle, image border."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import transform_points
+import numpy as np
 
 #: Keys of the contract's ``trained_range``: [low, high] each.
 DISTANCE_KEY, ELEVATION_KEY = 'object_distance_m', 'view_elevation_deg'
@@ -47,8 +60,7 @@ class TrainedRange:
 
 
 def view_elevation_deg(T_camera_object: np.ndarray, T_base_camera: np.ndarray) -> float:
-    """How high the camera stands over the object: 0 beside it, 90 right above (base frame z up).
-    """
+    """Return how high the camera stands over the object: 0 beside it, 90 right above it."""
     to_camera = -T_base_camera[:3, :3] @ T_camera_object[:3, 3]
     return float(np.degrees(np.arcsin(np.clip(to_camera[2] / np.linalg.norm(to_camera), -1, 1))))
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A small TF buffer: chains of /tf and /tf_static at a stamp, interpolated.
 
 tf2_ros has no wheel on PyPI, and a frame needs one lookup. Messages are read by attribute alone,
@@ -12,13 +26,12 @@ import threading
 import time
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.errors import PerceptionError
 from dr_perception.core.message_values import (clean_frame_id, NS_PER_S, stamp_to_ns,
                                                transform_from_message)
-from dr_perception.core.transforms import (invert_transform, make_transform,
-                                           rotation_from_rotvec, rotvec_from_rotation)
+from dr_perception.core.transforms import (invert_transform, make_transform, rotation_from_rotvec,
+                                           rotvec_from_rotation)
+import numpy as np
 
 HISTORY_S = 10.0
 _DEEPEST_CHAIN = 64
@@ -144,7 +157,7 @@ class TransformBuffer:
         return names if len(names) <= 12 else [*names[:12], '...']
 
     def _chain(self, frame: str) -> list[str]:
-        """The frame and its ancestors."""
+        """Return the frame and its ancestors."""
         chain = [frame]
         while chain[-1] in self._edges:
             parent = self._edges[chain[-1]].parent
@@ -189,7 +202,7 @@ class TransformBuffer:
 
 
 def interpolate(T_a_b0: np.ndarray, T_a_b1: np.ndarray, part: float) -> np.ndarray:
-    """The pose between two (4x4): straight line, shortest rotation; ``part`` 0 ... 1."""
+    """Return the pose between two (4x4): straight line, shortest rotation; ``part`` 0 ... 1."""
     turn = rotvec_from_rotation(T_a_b0[:3, :3].T @ T_a_b1[:3, :3])
     return make_transform(T_a_b0[:3, :3] @ rotation_from_rotvec(turn * part),
                           (1.0 - part) * T_a_b0[:3, 3] + part * T_a_b1[:3, 3])

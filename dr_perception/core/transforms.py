@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Rigid transforms and rotations.
 
 Convention:
@@ -53,7 +67,7 @@ def check_transform(T_a_b: np.ndarray, name: str) -> np.ndarray:
 
 
 def skew(vectors: np.ndarray) -> np.ndarray:
-    """Cross-product matrices (..., 3, 3): ``skew(a) @ b == cross(a, b)``."""
+    """Return matrices (..., 3, 3) whose products with b are the cross products a × b."""
     v = np.asarray(vectors, dtype=np.float64)
     out = np.zeros(v.shape[:-1] + (3, 3))
     out[..., 0, 1], out[..., 0, 2] = -v[..., 2], v[..., 1]
@@ -123,7 +137,7 @@ def rotation_from_quat_xyzw(quat_xyzw: np.ndarray) -> np.ndarray:
 
 
 def quat_xyzw_from_rotation(R: np.ndarray) -> np.ndarray:
-    """Unit quaternion (x, y, z, w), w >= 0, of a rotation matrix.
+    """Return unit quaternion (x, y, z, w), w >= 0, of a rotation matrix.
 
     Source: Shepperd 1978; the largest of the four candidates is divided by, never a small one.
     """
@@ -144,7 +158,7 @@ def quat_xyzw_from_rotation(R: np.ndarray) -> np.ndarray:
 
 
 def rotate_covariance(R_a_b: np.ndarray, covariance_b: np.ndarray) -> np.ndarray:
-    """A pose's covariance (6, 6) about the axes of frame a from that about the axes of frame b.
+    """Turn a pose's covariance (6, 6) about the axes of frame b to the axes of frame a.
 
     The tangent stays at the object's origin, so both 3x3 blocks only turn with the axes.
     """

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Head ``surface``: every cell that sees an object votes where its keypoints are.
 
 The votes for the centre (keypoint 0) are counted on a map of each kind; a heap of votes is a
@@ -8,10 +22,9 @@ centre is hidden is found by what is seen of it, and two of a kind have two heap
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
-from dr_perception.core.candidates import MAX_CANDIDATES, Candidates, margins, read_cells
+from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
 from dr_perception.core.contract import DecoderSpec
+import numpy as np
 
 #: Least probability of a cell that votes.
 LEAST_VOTER = 0.2
@@ -74,8 +87,7 @@ def vote(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarray, spec: De
 
 def _heaps(kinds: np.ndarray, centres: np.ndarray, mass: np.ndarray, kind_count: int,
            size_px: tuple[int, int], least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Kind (H,) and place (H, 2) in pixels of the local maxima of the votes, with ``least`` mass.
-    """
+    """Return kind (H,) and place (H, 2), pixels, of the votes' maxima with ``least`` mass."""
     height, width = (side // _BIN_PX + 4 for side in size_px)
     cells = np.floor(centres / _BIN_PX).astype(int) + 2
     inside = ((cells >= 0) & (cells < [width, height])).all(1)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """One network for several cameras: pictures that wait for it run together."""
 
 from __future__ import annotations
@@ -8,10 +22,9 @@ from pathlib import Path
 import threading
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from dr_perception.inference.providers import ProviderSettings
 from dr_perception.inference.session import OnnxNetwork
+import numpy as np
 
 #: Pictures in one run; each takes some 100 MB of a GPU's memory.
 MAX_BATCH = 8
@@ -38,7 +51,8 @@ class BatchingNetwork:
     """
 
     def __init__(self, network: OnnxNetwork, max_batch: int = MAX_BATCH) -> None:
-        """
+        """Share a network.
+
         Args:
             network: the network to share.
             max_batch: pictures in one run; 1 where the provider is not CUDA, whatever is given.
@@ -102,7 +116,7 @@ class NetworkShare:
 
     def network(self, path: str | Path, providers: list[str] | None = None, threads: int = 0,
                 settings: ProviderSettings = ProviderSettings()) -> BatchingNetwork:
-        """The network of a file; arguments and errors: see ``OnnxNetwork``."""
+        """Return the network of a file; arguments and errors: see ``OnnxNetwork``."""
         with self._lock:
             # By content: a file that was replaced is another model.
             key = (_digest(Path(path)), tuple(providers or ()), threads, settings)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How long the estimator takes for a picture, by stage; and its network for several at once."""
 
 from __future__ import annotations
@@ -6,13 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import time
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import ModelFileError
 from dr_perception.core.preprocessing import network_input
 from dr_perception.inference.estimator import PoseEstimator
 from dr_perception.inference.session import OnnxNetwork
+import numpy as np
 
 #: Pictures before the clock starts: memory is taken, engines are built.
 WARM_UP_PICTURES = 3

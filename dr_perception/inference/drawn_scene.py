@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A picture of a model's own objects on a table, drawn from the contract alone.
 
 For measuring time: how long decoding and poses take depends on how many objects there are to be
@@ -10,13 +24,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, transform_points)
+import numpy as np
 
 #: The reference scene: where the camera stands and what it looks at, base frame, metres.
 _CAMERA_M, _TARGET_M = (1.10, 0.0, 0.65), (0.5, 0.0, 0.0)
@@ -48,7 +61,7 @@ class DrawnScene:
 
 
 def reference_camera(contract: ModelContract, width_px: int, height_px: int) -> PinholeCamera:
-    """The reference scene's camera in another size: the same vertical field of view."""
+    """Return the reference scene's camera in another size: the same vertical field of view."""
     focal_px = contract.input.focal_px * height_px / _REFERENCE_HEIGHT_PX
     return PinholeCamera(focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2, width_px,
                          height_px)
@@ -64,7 +77,8 @@ def draw_scene(contract: ModelContract, width_px: int, height_px: int, seed: int
 
     Args:
         contract: of the model; its objects are drawn.
-        width_px, height_px: size of the picture.
+        width_px: of the picture.
+        height_px: of the picture.
         seed: for the places, turns and the noise.
     """
     rng = np.random.default_rng([seed, width_px, height_px])

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Running a session with its input and outputs bound to a device."""
 
 from __future__ import annotations
@@ -5,10 +19,9 @@ from __future__ import annotations
 from collections import OrderedDict
 import threading
 
+from dr_perception.core.contract import INPUT_NAME, OUTPUT_NAMES
 import numpy as np
 import onnxruntime
-
-from dr_perception.core.contract import INPUT_NAME, OUTPUT_NAMES
 
 #: Picture sizes whose buffers are kept; a camera has one, and a second for its last batch.
 MAX_SIZES = 4
@@ -31,7 +44,7 @@ class BoundSession:
         self._lock = threading.Lock()
 
     def run(self, image_rgb: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures."""
+        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures."""
         image_rgb = np.ascontiguousarray(image_rgb)
         with self._lock:
             # A binding of its own for each run: outputs have another size with every picture's.

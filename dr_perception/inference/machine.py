@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What a figure was measured on: processor, cores, GPUs, and the memory of a process."""
 
 from __future__ import annotations
@@ -12,7 +26,7 @@ _TIMEOUT_S = 20.0
 
 
 def processor_name() -> str:
-    """The processor as Linux names it, else as Python does."""
+    """Return the processor as Linux names it, else as Python does."""
     try:
         text = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
     except OSError:
@@ -31,7 +45,7 @@ def usable_cores() -> int:
 
 
 def load_average() -> float:
-    """Processes that wanted a core in the last minute; 0 where that is not known."""
+    """Return how many processes wanted a core in the last minute; 0 where that is not known."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Whether an execution provider really runs a model, and if not, why.
 
 ONNX Runtime falls back to the CPU with nothing but a line on stderr, and a provider that is active
@@ -19,11 +33,10 @@ import sys
 import tempfile
 import time
 
-import numpy as np
-import onnxruntime
-
 from dr_perception.core.contract import INPUT_NAME
 from dr_perception.core.errors import ProviderError
+import numpy as np
+import onnxruntime
 
 CPU = 'CPUExecutionProvider'
 _GPU_PACKAGE = 'install onnxruntime-gpu in place of onnxruntime'
@@ -68,12 +81,12 @@ class ProviderCheck:
 
 
 def runtime_version() -> str:
-    """The version of ONNX Runtime."""
+    """Return the version of ONNX Runtime."""
     return onnxruntime.__version__
 
 
 def installed_providers() -> list[str]:
-    """The providers that this ONNX Runtime names, the preferred one first."""
+    """Return the providers that this ONNX Runtime names, the preferred one first."""
     return list(onnxruntime.get_available_providers())
 
 
@@ -160,7 +173,7 @@ def _reason(output: str, active: list[str]) -> str:
 
 @contextlib.contextmanager
 def _caught_output() -> Iterator[list[str]]:
-    """What the block writes to stdout and stderr, C++ included, as the one item of a list."""
+    """Collect what the block writes to stdout and stderr, C++ included, as one item of a list."""
     text: list[str] = []
     sys.stdout.flush()
     sys.stderr.flush()

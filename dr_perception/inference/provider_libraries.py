@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What providers need of the machine: their libraries, versions, and what is missing."""
 
 from __future__ import annotations
@@ -7,9 +21,8 @@ import difflib
 from importlib import metadata
 from pathlib import Path
 
-import onnxruntime
-
 from dr_perception.inference.providers import CUDA, NVIDIA_PROVIDERS, TENSORRT
+import onnxruntime
 
 _SUFFIX = 'ExecutionProvider'
 _GPU_PACKAGE = ('install onnxruntime-gpu in place of onnxruntime: pip install '
@@ -86,7 +99,7 @@ def why_not_started(name: str, said: str) -> str:
 
 
 def tensorrt_version() -> str:
-    """The installed TensorRT's version, 'unknown' where none is found."""
+    """Return the installed TensorRT's version, 'unknown' where none is found."""
     for package in ('tensorrt', 'tensorrt-cu13', 'tensorrt-cu12'):
         try:
             return metadata.version(package)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Execution providers: from settings to what ONNX Runtime is given. Pure: opens no session."""
 
 from __future__ import annotations
@@ -46,7 +60,7 @@ class ProviderSettings:
 
 def provider_options(names: Sequence[str], settings: ProviderSettings,
                      engine_folder: Path | None) -> list[tuple[str, dict[str, str]]]:
-    """What ``InferenceSession`` takes as ``providers``.
+    """Return what ``InferenceSession`` takes as ``providers``.
 
     Args:
         names: execution providers in order of preference; a name that comes twice counts once.
@@ -82,7 +96,7 @@ def _tensorrt_options(settings: ProviderSettings, engine_folder: Path | None) ->
 
 
 def unmet_settings(active: str, settings: ProviderSettings) -> list[str]:
-    """Settings without effect on the provider that is active: one sentence each, with a remedy."""
+    """Return what settings the active provider ignores: a sentence each, with a remedy."""
     unmet = []
     if settings.precision == 'fp16' and active != TENSORRT:
         also = (' (with TF32 where the GPU has it)' if active == CUDA else '')
@@ -95,7 +109,7 @@ def unmet_settings(active: str, settings: ProviderSettings) -> list[str]:
 
 def engine_cache_folder(settings: ProviderSettings,
                         environment: Mapping[str, str] | None = None) -> Path:
-    """The folder of all engines.
+    """Return the folder of all engines.
 
     Args:
         settings: names it, or leaves it to the XDG base directory rules.
@@ -119,7 +133,7 @@ def engine_cache_folder(settings: ProviderSettings,
 
 def engine_folder(cache: Path, model_sha256: str, precision: str, onnxruntime_version: str,
                   tensorrt_version: str) -> Path:
-    """The folder of one model's engines: another model, version or precision has another.
+    """Return the folder of one model's engines: another model, version or precision has another.
 
     ONNX Runtime names engines by the shape of the graph, not by its weights, so a retrained model
     would be given the engine of the one before. The GPU's generation is in the names of its files.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Running a model.onnx: the only onnxruntime import of the project."""
 
 from __future__ import annotations
@@ -6,13 +20,8 @@ from dataclasses import dataclass
 import hashlib
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as native
-
-from dr_perception.core.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, ModelContract
-from dr_perception.core.errors import (ContractError, InferenceError, ModelFileError,
-                                       ProviderError)
+from dr_perception.core.contract import INPUT_NAME, METADATA_KEY, ModelContract, OUTPUT_NAMES
+from dr_perception.core.errors import ContractError, InferenceError, ModelFileError, ProviderError
 from dr_perception.inference.io_binding import BoundSession
 from dr_perception.inference.provider_libraries import (is_built_in, preload_libraries,
                                                         tensorrt_version, why_not_built_in,
@@ -21,6 +30,9 @@ from dr_perception.inference.providers import (CPU, engine_cache_folder, engine_
                                                make_engine_folder, NVIDIA_PROVIDERS,
                                                provider_options, ProviderSettings, TENSORRT,
                                                unmet_settings)
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 #: Larger files are refused before they are read; shipped models are at most 20 MB.
 MAX_MODEL_BYTES = 512 << 20
@@ -90,7 +102,7 @@ class OnnxNetwork:
         self._check_graph()
 
     def run(self, image_rgb: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures.
+        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures.
 
         Raises:
             InferenceError: no memory left, or the provider failed.
@@ -119,7 +131,7 @@ class OnnxNetwork:
                 f'put another provider first ({reason})')
 
     def _problems(self, opened: OpenedModel, settings: ProviderSettings) -> list[str]:
-        """What the first wanted provider lacks to be active, and settings that have no effect."""
+        """Return what the first wanted provider lacks, and settings that have no effect."""
         wanted, active = self.requested_providers[0], self.active_providers[0]
         if wanted in self.active_providers:
             return unmet_settings(active, settings)
@@ -147,7 +159,7 @@ class OnnxNetwork:
 
 def open_session(path: Path, providers: list[str], threads: int = 0
                  ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session of any self-contained ONNX file, and the file's SHA-256.
+    """Return a session of any self-contained ONNX file, and the file's SHA-256.
 
     Raises:
         ModelFileError, ProviderError: see ``OnnxNetwork``.
@@ -178,7 +190,7 @@ def open_model(path: Path, providers: list[str], threads: int,
 
 def _start_session(path: Path, content: bytes, entries: list[tuple[str, dict[str, str]]],
                    threads: int) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
-    """A session on the first provider that starts, and what those before it said."""
+    """Return a session on the first provider that starts, and what those before it said."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -228,7 +240,7 @@ def _read_model(path: Path) -> bytes:
 
 
 def read_metadata(path: Path, session: onnxruntime.InferenceSession) -> dict[str, str]:
-    """The metadata entries of a session's file.
+    """Return the metadata entries of a session's file.
 
     Raises:
         ModelFileError: they are not UTF-8 text.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A rosbag2 recording: its topics and its messages, as far as they can be read."""
 
 from __future__ import annotations
@@ -8,11 +22,10 @@ from pathlib import Path
 import re
 from typing import Any
 
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import get_typestore, Stores
-
 from dr_perception.replay.errors import BagError
 from dr_perception.replay.mcap_salvage import complete_size, SalvagedPath
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import get_typestore, Stores
 
 _SUFFIXES = ('.mcap', '.db3')
 _LONGEST_REASON = 160
@@ -99,7 +112,7 @@ class Bag:
                            f'{count} ({_reason(error)})')
 
     def decode(self, raw: bytes, kind: str) -> Any:
-        """The message of its bytes, with the fields that the ROS class has.
+        """Return the message of its bytes, with the fields that the ROS class has.
 
         Raises:
             BagError: the bytes are no such message.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The command line of the replay.
 
 Exit codes: 0 done, 2 the user's error in one line, 130 interrupted, 1 a bug with its traceback.
@@ -20,7 +34,7 @@ _OF_EXTRA = ('rosbags', 'apsw', 'backports', 'lz4', 'ruamel', 'typing_extensions
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of every option."""
+    """Return the parser of every option."""
     parser = argparse.ArgumentParser(
         prog='python -m dr_perception.replay',
         description='Poses, an annotated video and a report from a recorded rosbag2; no ROS '

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The pictures of a recording, each with its camera and the camera's pose at that time."""
 
 from __future__ import annotations
@@ -6,8 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import time
 from typing import Any
-
-import numpy as np
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.camera_info import camera_from_info
@@ -18,6 +30,7 @@ from dr_perception.core.transform_buffer import HISTORY_S, TransformBuffer, Tran
 from dr_perception.replay.bag import Bag, Topic
 from dr_perception.replay.errors import BagError
 from dr_perception.replay.topics import Selection, TRANSFORMS
+import numpy as np
 
 #: Transforms recorded this much later than a picture may still belong to its time.
 _LOOK_AHEAD_NS = NS_PER_S
@@ -128,7 +141,7 @@ class _CameraInfos:
             raise BagError(f'no CameraInfo on {topic.name} can be read')
 
     def at(self, stamp_ns: int) -> Any:
-        """The newest one at a time; before the first, the first."""
+        """Return the newest one at a time; before the first, the first."""
         before = [info for info_ns, info in self._found if info_ns <= stamp_ns]
         return before[-1] if before else self._found[0][1]
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """An MCAP file that ends in the middle, as a whole one: what a killed recorder leaves behind.
 
 The records up to the last complete one are shown to the reader followed by a footer without an
@@ -73,15 +87,15 @@ class SalvagedPath:
         return self._path.exists()
 
     def is_dir(self) -> bool:
-        """It is a file."""
+        """Return True: it is a file."""
         return False
 
-    def open(self, *_: Any, **__: Any) -> BinaryIO:
-        """The complete records and the footer."""
+    def open(self, *_: Any, **__: Any) -> BinaryIO:  # noqa: A003
+        """Return the complete records and the footer."""
         return io.BufferedReader(_PrefixAndTail(self._path, self._size))
 
     def read_text(self, encoding: str | None = None) -> str:
-        """The file is not text; only directories are asked for it."""
+        """Return the file is not text; only directories are asked for it."""
         return self._path.read_text(encoding)
 
     def stat(self, *, follow_symlinks: bool = True) -> Any:

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """poses.csv and poses.jsonl: one row for every instance in every picture."""
 
 from __future__ import annotations
@@ -8,9 +22,8 @@ import json
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from dr_perception.core.transforms import quat_xyzw_from_rotation
+import numpy as np
 
 CSV_COLUMNS = ('stamp_ns', 'object', 'instance', 'score', 'x_m', 'y_m', 'z_m', 'qx', 'qy', 'qz',
                'qw', *(f'covariance_{row}{column}' for row in range(6) for column in range(6)),

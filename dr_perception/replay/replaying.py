@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The loop: every picture of a recording through the estimator, results into files."""
 
 from __future__ import annotations
@@ -5,8 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 import logging
 from pathlib import Path
-
-import numpy as np
 
 from dr_perception.core.instance_names import InstanceNamer
 from dr_perception.core.message_values import NS_PER_S
@@ -22,6 +34,7 @@ from dr_perception.replay.report import plain_sentences, ReplayFacts, write_repo
 from dr_perception.replay.summary import Summary
 from dr_perception.replay.topics import choose_topics, Selection
 from dr_perception.replay.video import Overlay, VideoFile
+import numpy as np
 
 _LOG = logging.getLogger(__name__)
 #: Without times to tell it, and at most: pictures a second of the video.
@@ -130,7 +143,7 @@ class _Run:
                 self._video.close()
 
     def finish(self) -> tuple[str, ...]:
-        """What went wrong, one sentence each."""
+        """Return what went wrong, one sentence each."""
         notes = list(self._bag.notes)
         wanted = self._options.providers[0]
         if wanted not in self._estimator.active_providers:

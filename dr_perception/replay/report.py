@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """report.md and report.html: plain sentences first, then the figures."""
 
 from __future__ import annotations
@@ -8,9 +22,8 @@ from html import escape
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.replay.summary import InstanceFigures, Reasons, Summary
+import numpy as np
 
 _PICTURE_WIDTH_PX = 640
 #: The policy makes the browser refuse what is not in the file.
@@ -85,7 +98,7 @@ def write_reports(folder: Path, facts: ReplayFacts, summary: Summary,
 
 
 def plain_sentences(facts: ReplayFacts, summary: Summary) -> list[str]:
-    """What somebody who reads no tables should know."""
+    """Return what somebody who reads no tables should know."""
     skipped = summary.skipped.total()
     sentences = [f'{_count(summary.used, "picture was", "pictures were")} used, {skipped} skipped'
                  + ('.' if not skipped else ', mostly because: '

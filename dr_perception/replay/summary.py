@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What a replay comes to: counts, times, and figures of every instance."""
 
 from __future__ import annotations
@@ -5,9 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import re
 
-import numpy as np
-
 from dr_perception.replay.records import PoseRecord
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class Reasons:
         return sum(self._counts.values())
 
     def most_common(self) -> list[tuple[str, int]]:
-        """The first sentence of each kind and the count, the most frequent first."""
+        """Return the first sentence of each kind and the count, the most frequent first."""
         return sorted(((self._first[key], count) for key, count in self._counts.items()),
                       key=lambda entry: -entry[1])
 
@@ -116,7 +129,7 @@ class Summary:
         return sum(map(len, self.instances.values()))
 
     def out_of_range_share(self) -> float:
-        """Records outside of what training covered, of all."""
+        """Return the share of records outside of what training covered."""
         flags = [flag for records in self.instances.values() for _, _, flag in records]
         return float(np.mean(flags)) if flags else 0.0
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """annotated.mp4: the pictures with what was found drawn in."""
 
 from __future__ import annotations
@@ -5,12 +19,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.drawing import draw_object, feature_edges
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
+import numpy as np
 
 #: File and codec, the first that this OpenCV can write. Motion JPEG needs no FFmpeg.
 _FORMATS = (('annotated.mp4', 'mp4v'), ('annotated.avi', 'MJPG'))
@@ -25,7 +38,7 @@ class Overlay:
 
     def draw(self, image_rgb: np.ndarray, camera: PinholeCamera, detections: list[Detection],
              names: list[str], caption: str) -> np.ndarray:
-        """A copy of the picture (H, W, 3) with edges, axes and labels, and a caption."""
+        """Return a copy of the picture (H, W, 3) with edges, axes and labels, and a caption."""
         picture = image_rgb.copy()
         for detection, name in reversed(list(zip(detections, names))):
             model = self._objects[detection.object_name]

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses, covariances and stamps: messages to arrays and back, as pure functions.
 
 Convention:
@@ -8,14 +22,13 @@ Convention:
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, PoseWithCovariance, TransformStamped
-import numpy as np
-from std_msgs.msg import Header
-
 from dr_perception.core.message_values import (clean_frame_id, NS_PER_S, stamp_to_ns,
                                                transform_from_message, transform_from_seven)
 from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
                                            rotate_covariance, rotation_from_quat_xyzw)
+from geometry_msgs.msg import Pose, PoseWithCovariance, TransformStamped
+import numpy as np
+from std_msgs.msg import Header
 
 # What needs no message class lives in the core; the nodes find all conversions here.
 __all__ = ['clean_frame_id', 'header_in_frame', 'NS_PER_S', 'pose_from_matrix', 'pose_to_matrix',
@@ -24,13 +37,13 @@ __all__ = ['clean_frame_id', 'header_in_frame', 'NS_PER_S', 'pose_from_matrix', 
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:
-    """The stamp of nanoseconds since the epoch (not negative)."""
+    """Return the stamp of nanoseconds since the epoch (not negative)."""
     seconds, nanoseconds = divmod(int(stamp_ns), NS_PER_S)
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
 def header_in_frame(header: Header, frame_id: str) -> Header:
-    """A header of the same stamp in another frame."""
+    """Return a header of the same stamp in another frame."""
     return Header(stamp=Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec),
                   frame_id=frame_id)
 
@@ -43,7 +56,7 @@ def pose_to_matrix(message: Pose) -> np.ndarray:
 
 
 def pose_from_matrix(T_frame_object: np.ndarray) -> Pose:
-    """The geometry_msgs/Pose of ``T_frame_object`` (4x4)."""
+    """Return the geometry_msgs/Pose of ``T_frame_object`` (4x4)."""
     message = Pose()
     _fill(message.position, T_frame_object[:3, 3])
     _fill(message.orientation, quat_xyzw_from_rotation(T_frame_object[:3, :3]), 'xyzw')
@@ -52,7 +65,7 @@ def pose_from_matrix(T_frame_object: np.ndarray) -> Pose:
 
 def transform_stamped(header: Header, child_frame_id: str,
                       T_header_child: np.ndarray) -> TransformStamped:
-    """The geometry_msgs/TransformStamped of ``T_header_child`` (4x4)."""
+    """Return the geometry_msgs/TransformStamped of ``T_header_child`` (4x4)."""
     message = TransformStamped(header=header, child_frame_id=child_frame_id)
     _fill(message.transform.translation, T_header_child[:3, 3])
     _fill(message.transform.rotation, quat_xyzw_from_rotation(T_header_child[:3, :3]), 'xyzw')
@@ -60,7 +73,7 @@ def transform_stamped(header: Header, child_frame_id: str,
 
 
 def pose_with_covariance(T_frame_object: np.ndarray, covariance: np.ndarray) -> PoseWithCovariance:
-    """The geometry_msgs/PoseWithCovariance of a pose and its covariance in the same frame.
+    """Return the geometry_msgs/PoseWithCovariance of a pose and its covariance in the same frame.
 
     Args:
         T_frame_object: (4, 4), metres.

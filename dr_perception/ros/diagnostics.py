@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`/diagnostics`: once a second, whether the node does its job, and if not, what to do."""
 
 from __future__ import annotations
@@ -7,7 +21,6 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-
 from dr_perception.ros.frame_processor import CAMERA_POSE_KIND
 from dr_perception.ros.frame_statistics import RATE_WINDOW_S, StatisticsSnapshot
 
@@ -99,7 +112,7 @@ def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str
 
 
 def status_values(health: NodeHealth) -> dict[str, str]:
-    """The key-value table of a node's health."""
+    """Return the key-value table of a node's health."""
     s = health.statistics
     values = {
         'state': health.state, 'model': health.model, 'provider': health.provider,
@@ -121,7 +134,7 @@ def status_values(health: NodeHealth) -> dict[str, str]:
 
 
 def status_message(name: str, hardware_id: str, health: NodeHealth) -> DiagnosticStatus:
-    """The DiagnosticStatus of a node's health."""
+    """Return the DiagnosticStatus of a node's health."""
     level, text = diagnose(health)
     return DiagnosticStatus(
         level=level, name=name, message=text, hardware_id=hardware_id,

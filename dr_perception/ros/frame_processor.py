@@ -1,12 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """One frame from message to result: decode, place the camera, estimate, name, turn the frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dr_perception.core.errors import CameraError, ImageError, PerceptionError
 from dr_perception.core.objects import ObjectModel
@@ -20,6 +31,8 @@ from dr_perception.ros.instance_names import InstanceNamer
 from dr_perception.ros.parameters import Settings, TRACKING_OFF
 from dr_perception.ros.tracking import FrameTracking, is_wanted, PictureOrigin
 from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
@@ -37,7 +50,7 @@ CAMERA_POSE_KIND = 'camera_pose'
 
 
 def error_kind(error: Exception) -> str:
-    """The kind of an exception, 'internal' for a bug."""
+    """Return the kind of an exception, 'internal' for a bug."""
     return next((kind for kind_of, kind in ERROR_KINDS if isinstance(error, kind_of)), 'internal')
 
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What has happened to the frames: counts, rate, latency, and errors by kind."""
 
 from __future__ import annotations
@@ -78,18 +92,18 @@ class FrameStatistics:
             self._errors: dict[str, ErrorRecord] = {}
 
     def count_received(self) -> None:
-        """A frame arrived."""
+        """Count a frame that arrived."""
         with self._lock:
             self._received += 1
             self._arrivals.add(time.monotonic())
 
     def count_dropped(self) -> None:
-        """A frame was replaced by a newer one before its turn came."""
+        """Count a frame that a newer one replaced before its turn came."""
         with self._lock:
             self._dropped += 1
 
     def count_processed(self, latency_ms: float | None, timing_ms: dict[str, float]) -> None:
-        """A frame's results were published; ``latency_ms`` from its stamp, where it has one."""
+        """Count a frame with results; ``latency_ms`` from its stamp, where it has one."""
         with self._lock:
             self._processed += 1
             self._results.add(time.monotonic())
@@ -112,7 +126,7 @@ class FrameStatistics:
         return f'{kind}: {text}{more}'
 
     def snapshot(self) -> StatisticsSnapshot:
-        """A copy of everything."""
+        """Return a copy of everything."""
         now_s = time.monotonic()
         with self._lock:
             latencies_ms = np.array(self._latencies_ms) if self._latencies_ms else np.array(

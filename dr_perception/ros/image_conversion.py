@@ -1,22 +1,35 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Images: sensor_msgs/Image and CompressedImage to RGB arrays and back, with at most one copy."""
 
 from __future__ import annotations
 
 from array import array
 
-import numpy as np
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-
 from dr_perception.core import image_decoding
 from dr_perception.core.errors import ImageError
 from dr_perception.core.image_decoding import DIRECT_ENCODINGS, rgb_from_compressed
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 __all__ = ['DIRECT_ENCODINGS', 'image_from_rgb', 'rgb_from_compressed', 'rgb_from_image']
 
 
 def rgb_from_image(message: Image) -> np.ndarray:
-    """The picture of a sensor_msgs/Image: (H, W, 3) uint8, RGB; other encodings by cv_bridge.
+    """Return the picture of a sensor_msgs/Image: (H, W, 3) uint8, RGB; the rest by cv_bridge.
 
     Raises:
         ImageError: see ``image_decoding.rgb_from_image``; or an encoding that cannot be read
@@ -26,7 +39,7 @@ def rgb_from_image(message: Image) -> np.ndarray:
 
 
 def image_from_rgb(header: Header, image_rgb: np.ndarray) -> Image:
-    """The sensor_msgs/Image ('rgb8') of an (H, W, 3) uint8 array."""
+    """Return the sensor_msgs/Image ('rgb8') of an (H, W, 3) uint8 array."""
     height_px, width_px = image_rgb.shape[:2]
     message = Image(header=header, height=int(height_px), width=int(width_px), encoding='rgb8',
                     is_bigendian=0, step=int(width_px) * 3)

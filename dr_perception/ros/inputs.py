@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node's subscriptions while it is active: images, CameraInfo, TF."""
 
 from __future__ import annotations
@@ -5,15 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dr_perception.ros.parameters import Settings
+from dr_perception.ros.transform_buffer import TransformBuffer
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
                        ReliabilityPolicy)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
-
-from dr_perception.ros.parameters import Settings
-from dr_perception.ros.transform_buffer import TransformBuffer
 
 # As sensor data, but only the newest: older frames would be replaced in the slot anyhow.
 _SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,

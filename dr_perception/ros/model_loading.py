@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The model as the node loads it: found, verified, on the wanted provider, warmed up."""
 
 from __future__ import annotations
@@ -10,12 +24,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import InferenceError, ProviderError
 from dr_perception.ros.parameters import check_objects, Settings
 from dr_perception.ros.resources import find_resource
+import numpy as np
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
@@ -28,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info,
                       open_network: Callable | None = None) -> tuple[PoseEstimator, str]:
-    """An estimator that is ready for pictures, and what is wrong with its provider or ''.
+    """Return an estimator that is ready for pictures, and what is wrong with its provider or ''.
 
     Engines are built here, with progress in the log; one that is damaged is built anew.
 
@@ -66,7 +79,7 @@ def prepare_estimator(settings: Settings, log: Callable[[str], None] = _log.info
 
 def load_estimator(settings: Settings, open_network: Callable | None = None
                    ) -> tuple[PoseEstimator, str]:
-    """The estimator, and what is wrong with its provider ('' when it is the first wanted one).
+    """Return the estimator, and what is wrong with its provider ('' when it is the first wanted).
 
     Raises:
         ModelFileError, ContractError: the file is not a usable model.

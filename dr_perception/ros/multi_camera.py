@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Several cameras in one process: one pose estimator each, one network for all of them.
 
     ros2 run dr_perception multi_camera --ros-args -p cameras:="[left, right]"
@@ -10,16 +24,15 @@ from __future__ import annotations
 
 import sys
 
+from dr_perception.core.errors import PerceptionError
+from dr_perception.inference.batching import NetworkShare
+from dr_perception.ros.parameters import ParameterError
+from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-
-from dr_perception.core.errors import PerceptionError
-from dr_perception.inference.batching import NetworkShare
-from dr_perception.ros.parameters import ParameterError
-from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
 
 _DESCRIPTION = ('Cameras of this process: namespaces in which a pose_estimator starts, such as '
                 '[left, right]. Read at the start only.')
@@ -64,7 +77,7 @@ class CameraSet:
 
 
 def camera_names(node: Node) -> list[str]:
-    """The parameter `cameras`.
+    """Return the parameter `cameras`.
 
     Raises:
         ParameterError: there are none, or one is named twice.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node's parameters: declared with description and range, checked, read as one value."""
 
 from __future__ import annotations
@@ -5,15 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
-                                SetParametersResult)
-from rclpy.parameter import Parameter
-
 from dr_perception.core.errors import PerceptionError
 from dr_perception.core.tracking.motion import MOTION_MODELS
 from dr_perception.ros.conversions import clean_frame_id, transform_from_seven
 from dr_perception.ros.publishers import registered_outputs
+import numpy as np
+from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
+                                SetParametersResult)
+from rclpy.parameter import Parameter
 
 _SWITCH_PREFIX = 'publish_'
 TRACKING_OFF = 'off'
@@ -172,7 +185,7 @@ def declare_parameters(node: Any) -> None:
 
 
 def read_settings(node: Any) -> Settings:
-    """The current values.
+    """Return the current values.
 
     Raises:
         ParameterError: a value that cannot be used.
@@ -182,7 +195,7 @@ def read_settings(node: Any) -> Settings:
 
 
 def settings_from_values(values: dict[str, Any]) -> Settings:
-    """Checked settings of parameter values, by name.
+    """Return checked settings of parameter values, by name.
 
     Raises:
         ParameterError: a value that cannot be used.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The lifecycle node `pose_estimator`: images in, object poses out."""
 
 from __future__ import annotations
@@ -8,11 +22,6 @@ import threading
 import time
 import traceback
 from typing import TYPE_CHECKING
-
-from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
 
 from dr_perception.core.errors import PerceptionError
 from dr_perception.ros import parameters
@@ -27,6 +36,10 @@ from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.node_process import run_node
 from dr_perception.ros.output_set import create_outputs, update_outputs
 from dr_perception.ros.transform_buffer import TransformBuffer
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from sensor_msgs.msg import CompressedImage, Image
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Prints one CameraInfo as YAML: ``python -m dr_perception.ros.read_camera_info TOPIC SECONDS``.
 
 Exit codes: 0 printed, 3 none came in that time (stderr says so in one line).
@@ -15,7 +29,7 @@ import yaml
 
 
 def as_mapping(info: CameraInfo) -> dict:
-    """The fields that describe a camera, as ``ros2 topic echo`` names them."""
+    """Return the fields that describe a camera, as ``ros2 topic echo`` names them."""
     roi = {name: int(getattr(info.roi, name))
            for name in ('x_offset', 'y_offset', 'height', 'width')}
     return {'height': int(info.height), 'width': int(info.width),

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Tracking in the node: which frame, which rules, and detections that went through it."""
 
 from __future__ import annotations
@@ -5,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.tracking.motion import ProcessNoise
 from dr_perception.core.tracking.rules import TrackerRules
 from dr_perception.core.tracking.tracker import PoseTracker
 from dr_perception.ros.parameters import Settings
+import numpy as np
 
 TRACKING_KIND = 'tracking'
 #: Part of a detection's covariance that the next picture of the same scene repeats. Measured with
@@ -56,7 +69,7 @@ class FrameTracking:
 
     def follow(self, detections: Sequence[Detection], origin: PictureOrigin,
                settings: Settings) -> tuple[list[Detection], list[str]]:
-        """The confirmed objects as detections, best score first, and their instance names.
+        """Return the confirmed objects as detections, best score first, and their instance names.
 
         Args:
             detections: what was found in the picture.
@@ -98,7 +111,7 @@ def is_wanted(object_name: str, score: float, settings: Settings) -> bool:
 
 
 def tracker_rules(settings: Settings) -> TrackerRules:
-    """The tracker's rules of the parameters; tracking is on."""
+    """Return the tracker's rules of the parameters; tracking is on."""
     return TrackerRules(
         settings.tracking,
         ProcessNoise(settings.track_position_noise, settings.track_rotation_noise),

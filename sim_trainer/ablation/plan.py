@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What an ablation file holds: a scene, what all runs share, and what each of them changes."""
 
 from __future__ import annotations
@@ -6,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim_trainer.configuration.loader import build, read_yaml
-from sim_trainer.configuration.schema import SceneConfig, load_config
+from sim_trainer.configuration.schema import load_config, SceneConfig
 from sim_trainer.errors import ConfigurationError
 
 
@@ -16,7 +30,7 @@ class Variant:
 
     name: str
     #: KEY.PATH=VALUE, as for --set
-    set: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()  # noqa: A003
     #: the paper's errors for the same change, cm: object only, with distractors, occluded
     paper_cm: tuple[float, ...] | None = None
 
@@ -37,7 +51,7 @@ class AblationConfig:
     #: the scene YAML, relative to this file
     scene: str
     #: replaced in every run
-    set: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()  # noqa: A003
     variants: tuple[Variant, ...] = (Variant('full'),)
     curves: tuple[Curve, ...] = ()
     #: simulated pictures of the full configuration, of a seed of their own, on which every run is
@@ -61,7 +75,7 @@ class Run:
 
 
 def load_plan(path: Path, overrides: list[str]) -> tuple[AblationConfig, SceneConfig, list[Run]]:
-    """The file, its full configuration, and its runs in order.
+    """Return the file, its full configuration, and its runs in order.
 
     Raises:
         ConfigurationError: one line with the file, the run and the key that is wrong. Everything
@@ -92,7 +106,7 @@ def load_plan(path: Path, overrides: list[str]) -> tuple[AblationConfig, SceneCo
 
 
 def folder_name(name: str) -> str:
-    """A run's folder: its name in letters that every file system takes."""
+    """Return a run's folder: its name in letters that every file system takes."""
     return ''.join(c if c.isalnum() else '_' for c in name.lower()).strip('_')
 
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The table and the figure of an ablation."""
 
 from __future__ import annotations
@@ -7,15 +21,16 @@ from typing import Any
 
 import numpy as np
 
-
 #: A curve's end without a limit is drawn this many times as far as its last point.
 _NO_LIMIT = 100
 
 
 def format_table(results: dict[str, Any]) -> str:
-    """A Markdown table: a row for each run, with the median time of a whole ``estimate``; for each
-    split, average precision (%), found %, mean error (cm) of what was found, and false positives a
-    picture."""
+    """Return a Markdown table with a row for each run.
+
+    With the median time of a whole ``estimate``; for each split average precision (%), found (%),
+    mean error (cm) of what was found, and false positives a picture.
+    """
     runs = results['runs']
     splits = list(next(iter(runs.values()))['splits'])
     paper = any(entry['paper_cm'] for entry in runs.values())
@@ -43,8 +58,7 @@ def _cell(figures: dict[str, Any]) -> str:
 
 
 def write_figure(results: dict[str, Any], path: Path) -> None:
-    """Average precision and false positives of each variant and split as bars, curves as lines.
-    """
+    """Draw average precision and false positives by variant and split, and the curves."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot

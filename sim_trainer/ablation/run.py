@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """``ablate``: trains every run of a plan and measures all of them on the same pictures.
 
 What is done already is not done again: an interrupted ablation goes on where it stopped.
@@ -5,17 +19,17 @@ What is done already is not done again: an interrupted ablation goes on where it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import json
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.inference.estimator import PoseEstimator
 from dr_perception.inference.session import OnnxNetwork
-from sim_trainer.ablation.plan import AblationConfig, Run, folder_name
+from sim_trainer.ablation.plan import AblationConfig, folder_name, Run
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture, BopSplit
 from sim_trainer.evaluation.evaluate import evaluate, open_estimator
@@ -81,7 +95,7 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
 
 
 def _value(config: SceneConfig, key: str) -> Any:
-    """What a configuration holds at a dotted key."""
+    """Return what a configuration holds at a dotted key."""
     value: Any = config
     for part in key.split('.'):
         value = getattr(value, part)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """``bench``: labelled pictures a second, by stage, by size and by number of workers.
 
 A picture is complete: scene and physics, drawing with three lamps or more and their shadows,
@@ -9,13 +23,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import multiprocessing
+from multiprocessing.connection import Connection
 import os
 import time
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.configuration.laws import Chance, Range
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
@@ -27,8 +40,10 @@ STAGES = ('physics', 'geometry', 'drawing', 'sensor', 'labels', 'transfer')
 
 
 def with_size(config: SceneConfig, width_px: int, height_px: int) -> SceneConfig:
-    """The configuration with pictures of a size that show the camera's whole height, and with
-    three to four lamps that throw shadows."""
+    """Return the configuration with pictures of a size that show the camera's whole height.
+
+    And with three to four lamps that throw shadows.
+    """
     frames = dataclasses.replace(config.frames, scale=height_px / config.camera.height_px,
                                  window_width_px=width_px, window_height_px=height_px)
     lighting = dataclasses.replace(config.randomization.lighting, count=Range(3, 4),
@@ -93,7 +108,7 @@ def run_bench(config: SceneConfig, sizes: list[tuple[int, int]], worker_counts: 
 
 
 def format_bench(figures: dict[str, Any]) -> str:
-    """The figures as a table."""
+    """Return the figures as a table."""
     rows = figures['rows']
     device = rows[0]['device'] if rows else ''
     lines = [f'{figures["config"]}: complete pictures, 3-4 lamps with shadows, drawn by {device}, '
@@ -127,7 +142,6 @@ def _receive(pipe: Connection, process) -> Any:
 
 def _work(config: SceneConfig, worker: int, count: int, pipe: Connection) -> None:
     import cv2
-
     from dr_perception.core.errors import PerceptionError
     from sim_trainer.dataset.labels import label_scene
     from sim_trainer.rendering.factory import make_renderer

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The private environment: made, filled, stamped, and made again when it is broken."""
 import configparser
 import hashlib
@@ -32,8 +46,7 @@ _SHARED = ('package.xml', 'launch', 'config', 'models')
 
 
 def clean_environment(environment, venv):
-    """
-    Return the environment variables for programs of the private environment.
+    """Return the environment variables for programs of the private environment.
 
     A ROS wheel environment or a sourced ROS installation leaves search paths behind that load
     libraries and modules of another Python; they are taken out, everything else stays.
@@ -67,8 +80,7 @@ def clean_environment(environment, venv):
 
 
 class Environment:
-    """
-    The environment in <root>/.venv and the stamp that says how far it is.
+    """The environment in <root>/.venv and the stamp that says how far it is.
 
     Args:
         root: root of the checkout.
@@ -133,8 +145,7 @@ class Environment:
                 and job in stamp.get('jobs', ()) and not self.damage([job]))
 
     def run(self, title, command, log):
-        """
-        Run one step of the set-up; its output is appended to the log.
+        """Run one step of the set-up; its output is appended to the log.
 
         Raises:
             BootstrapError: with the last error line of its output and the name of the log.

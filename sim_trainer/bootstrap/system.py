@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What the operating system has to bring: a Python, compilers, headers, OpenGL."""
 import ctypes
 import glob
@@ -23,8 +37,7 @@ _PROBE = (
 
 
 class Interpreter:
-    """
-    A Python that can carry the environment.
+    """A Python that can carry the environment.
 
     Attributes:
         path: its executable.
@@ -53,8 +66,7 @@ def probe(path, environment):
 
 
 def choose_interpreter(environment):
-    """
-    Return the running Python if it is supported, else one that is.
+    """Return the running Python if it is supported, else one that is.
 
     Raises:
         BootstrapError: no supported Python is on this machine.
@@ -128,8 +140,7 @@ def privileged_prefix():
 
 
 def install_packages(needed, wanted, log):
-    """
-    Install Debian packages.
+    """Install Debian packages.
 
     Args:
         needed: names without which nothing works.

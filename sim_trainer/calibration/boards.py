@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Boards of ArUco or AprilTag markers and chessboards with markers, found by OpenCV.
 
 Convention:
@@ -13,7 +27,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
 from sim_trainer.calibration.errors import CalibrationError
 
 #: What ``--board`` takes, besides marks -> dictionary where none is named.
@@ -99,7 +112,7 @@ class BoardSpec:
 
     @property
     def dictionary_name(self) -> str:
-        """OpenCV's name without DICT_."""
+        """Return OpenCV's name without DICT_."""
         name = (self.dictionary or DEFAULT_DICTIONARY[self.kind]).upper().removeprefix('DICT_')
         name = name.removeprefix('TAG')
         if name in _APRILTAGS:
@@ -112,7 +125,7 @@ class BoardSpec:
         return open_dictionary(self.dictionary_name)
 
     def opencv_board(self) -> cv2.aruco.Board:
-        """The board, with OpenCV's frame."""
+        """Return the board, with OpenCV's frame."""
         first = self.first_id or 0
         ids = np.arange(first, first + self.tag_count)
         if self.kind == 'charuco':
@@ -127,7 +140,7 @@ class BoardSpec:
         return (np.asarray(points_m, float).reshape(-1, 3) - middle) * [1, -1, -1]
 
     def draw(self) -> tuple[np.ndarray, float]:
-        """The board (H, W) uint8 for the printer with a white margin, and its pixels a metre."""
+        """Return the board (H, W) uint8 to print, with a white margin, and its pixels a metre."""
         width_m, height_m = np.asarray(self.opencv_board().getRightBottomCorner())[:2]
         scale = min(_PRINT_PX_PER_M, _MAX_PRINT_PX / max(width_m, height_m))
         tag_px = scale * self.inner_size_m

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From points to a calibrated camera."""
 
 from __future__ import annotations
@@ -6,12 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import make_transform, rotation_about
+import numpy as np
 from sim_trainer.calibration.errors import CalibrationError
-from sim_trainer.calibration.points import ImagePoints, check_points
+from sim_trainer.calibration.points import check_points, ImagePoints
 from sim_trainer.calibration.pose_problem import refine_focal, solve_camera
 from sim_trainer.calibration.result import (BoardPlacement, CalibrationResult, check_above,
                                             plane_sigmas, pose_covariance, TableView)
@@ -20,7 +33,7 @@ from sim_trainer.calibration.result import (BoardPlacement, CalibrationResult, c
 def calibrate_camera(points: ImagePoints, camera: PinholeCamera,
                      placement: BoardPlacement | None = None, plane_z_m: float = 0.0
                      ) -> CalibrationResult:
-    """The camera's pose from points of known place.
+    """Return the camera's pose from points of known place.
 
     Args:
         points: at least four, not on one line.
@@ -52,7 +65,7 @@ def calibrate_camera(points: ImagePoints, camera: PinholeCamera,
 
 def table_views(result: CalibrationResult, workspace_m: tuple[float, float, float, float] | None
                 ) -> list[TableView]:
-    """The workspace's centre and its corners in turn; None: of what the points span."""
+    """Return the workspace's centre and its corners in turn; None: of what the points span."""
     if workspace_m is None:
         low, high = (edge(result.points.points_base_m[:, :2], 0) for edge in (np.min, np.max))
         workspace_m = (low[0], high[0], low[1], high[1])
@@ -85,7 +98,7 @@ def board_pose(numbers: Sequence[float]) -> np.ndarray:
 
 
 def read_picture(path: Path, camera: PinholeCamera) -> np.ndarray:
-    """A picture (H, W, 3) uint8 RGB of the camera's size.
+    """Return a picture (H, W, 3) uint8 RGB of the camera's size.
 
     Raises:
         CalibrationError: it cannot be read, or has another size.

@@ -1,17 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """``python -m sim_trainer calibrate``: its options, and what it does with them."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
+import re
 
 KINDS = ('aruco', 'apriltag', 'charuco', 'marks')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.add_argument('pictures', nargs='*', type=Path, metavar='PICTURES',
                         help='of one camera and board (or marks), all standing still')
     parser.add_argument('--camera', metavar='CAMERA',
@@ -52,12 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, print, write."""
+    import cv2
+    import numpy as np
     from sim_trainer.calibration.calibrate import calibrate_camera, table_views
     from sim_trainer.calibration.overlay import draw_overlay
     from sim_trainer.calibration.result import BoardPlacement
     from sim_trainer.calibration.summary import json_of, text_of, yaml_of
-    import cv2
-    import numpy as np
     _check(arguments)
     if arguments.draw:
         return _draw(arguments)
@@ -114,13 +128,13 @@ def _spec(arguments: argparse.Namespace):
 
 
 def _points(arguments: argparse.Namespace):
-    """The points, the camera and the first picture (None of marks without one)."""
+    """Return the points, the camera and the first picture (None of marks without one)."""
     from sim_trainer.calibration.calibrate import board_pose, read_picture
-    from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.calibration.detection import find_board
     from sim_trainer.calibration.errors import CalibrationError
     from sim_trainer.calibration.marks import read_marks
     from sim_trainer.calibration.points import check_inside, merged
+    from sim_trainer.lab.camera_topic import camera_of
     camera = camera_of(arguments.camera)
     if arguments.board == 'marks':
         points = read_marks(arguments.marks, arguments.marks_sigma_m)

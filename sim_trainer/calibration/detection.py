@@ -1,14 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A board's corners in a picture, and why they are not found."""
 
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import transform_points
-from sim_trainer.calibration.boards import (BoardSpec, dictionary_names, open_dictionary,
-                                            SIGMA_PX)
+import numpy as np
+from sim_trainer.calibration.boards import BoardSpec, dictionary_names, open_dictionary, SIGMA_PX
 from sim_trainer.calibration.errors import CalibrationError
 from sim_trainer.calibration.points import ImagePoints
 from sim_trainer.calibration.tag_edges import refine_corners
@@ -22,7 +34,7 @@ _LEAST_CELL_PX = 2.0
 
 def find_board(image_rgb: np.ndarray, spec: BoardSpec, T_base_board: np.ndarray,
                camera: PinholeCamera) -> ImagePoints:
-    """The board's corners that a picture shows.
+    """Return the board's corners that a picture shows.
 
     Args:
         image_rgb: (H, W, 3) uint8.
@@ -108,7 +120,7 @@ def _of_chessboard(grey: np.ndarray, spec: BoardSpec
 
 
 def _why_nothing(grey: np.ndarray, spec: BoardSpec) -> str:
-    """What keeps tags from being found, by trying what usually does."""
+    """Return what keeps tags from being found, by trying what usually does."""
     name = spec.dictionary_name
     if len(_tags(cv2.flip(grey, 1), spec.opencv_dictionary)[1]):
         return ('the picture is mirrored: its tags are found in the mirror image; switch the '

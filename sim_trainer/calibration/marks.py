@@ -1,18 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Marks at known positions, as tape crosses on the table: read from a CSV or YAML file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import csv
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-
 from sim_trainer.calibration.errors import CalibrationError
 from sim_trainer.calibration.points import ImagePoints
+import yaml
 
 COLUMNS = ('u_px', 'v_px', 'x_m', 'y_m', 'z_m')
 #: A mark that a person has clicked on.
@@ -23,7 +36,7 @@ _FARTHEST_M = 20.0
 
 
 def read_marks(path: Path, sigma_m: float) -> ImagePoints:
-    """The marks of a file.
+    """Return the marks of a file.
 
     Args:
         path: .csv, .yaml or .yml.

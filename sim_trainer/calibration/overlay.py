@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The picture with what the calibration says of it: axes, points, residuals, the table's grid."""
 
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, transform_points
+import numpy as np
 from sim_trainer.calibration.result import CalibrationResult, TableView
 from sim_trainer.evaluation.annotation import label
 
@@ -22,7 +35,7 @@ _AXIS_M = 0.15
 
 def draw_overlay(image_rgb: np.ndarray, result: CalibrationResult, views: list[TableView]
                  ) -> np.ndarray:
-    """A copy of a picture with the result drawn in.
+    """Return a copy of a picture with the result drawn in.
 
     Args:
         image_rgb: (H, W, 3) uint8.
@@ -93,7 +106,7 @@ def _view(image: np.ndarray, camera: PinholeCamera, T_camera_base: np.ndarray, v
 
 def _line(image: np.ndarray, camera: PinholeCamera, T_camera_base: np.ndarray, a: np.ndarray,
           b: np.ndarray, color: tuple[int, int, int], width_px: int) -> None:
-    """A line of the base frame, bent as the lens bends it."""
+    """Draw a line of the base frame, bent as the lens bends it."""
     points = transform_points(T_camera_base, a + np.linspace(0, 1, _STEPS)[:, None] * (b - a))
     pixels = camera.project(points)
     for start, end in zip(pixels, pixels[1:]):

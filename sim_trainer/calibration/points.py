@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What every kind of calibration gives: points of known place and where a picture shows them."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from sim_trainer.calibration.errors import CalibrationError
 
 #: Points nearer to one line than this part of their extent along it lie on it.
@@ -35,7 +48,7 @@ class ImagePoints:
     sigma_m: float = 0.0
 
     def take(self, index: np.ndarray) -> ImagePoints:
-        """The points of an index or mask array."""
+        """Return the points of an index or mask array."""
         return ImagePoints(tuple(np.array(self.names)[index]), self.points_base_m[index],
                            self.pixels[index], self.sigma_px, self.sigma_m)
 

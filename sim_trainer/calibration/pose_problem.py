@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The camera's pose from points: robust least squares, every start tried, outliers named.
 
 Convention:
@@ -8,14 +22,13 @@ Convention:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-
-import numpy as np
+import math
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import (invert_transform, make_transform, rotation_angle,
                                            rotation_from_rotvec, skew, transform_points)
+import numpy as np
 from sim_trainer.calibration.errors import CalibrationError
 from sim_trainer.calibration.points import ImagePoints
 from sim_trainer.calibration.pose_starts import flipped, starts
@@ -109,7 +122,7 @@ def solve_camera(points: ImagePoints, camera: PinholeCamera) -> list[CameraFit]:
 
 
 def refine_focal(points: ImagePoints, camera: PinholeCamera, fit: CameraFit) -> CameraFit | None:
-    """The fit with the focal length free; None where the points do not tell it."""
+    """Return the fit with the focal length free; None where the points do not tell it."""
     refined = _minimized(points, camera, fit.T_camera_base, fit.inliers, free_focal=True)
     if refined is None or not np.isfinite(refined.covariance).all():
         return None
@@ -177,7 +190,7 @@ def _deviations(points: ImagePoints, camera: PinholeCamera, fit: CameraFit) -> n
 
 
 def _disagreement(points: ImagePoints, camera: PinholeCamera, fit: CameraFit) -> float:
-    """What all points say against a fit, no single one more than an outlier."""
+    """Return what all points say against a fit, no single one more than an outlier."""
     state = _whitened(points, camera, fit.T_camera_base)
     if state is None:
         return np.inf

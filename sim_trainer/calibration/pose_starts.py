@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where the search for the camera's pose starts: PnP of all points, and of few at a time."""
 
 from __future__ import annotations
@@ -6,10 +20,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import make_transform, rotation_from_rotvec, transform_points
+import numpy as np
 from sim_trainer.calibration.points import ImagePoints
 
 #: More starts than this many subsets of four points are drawn at random.
@@ -38,7 +51,7 @@ def starts(points: ImagePoints, camera: PinholeCamera, limit_px: float
 
 
 def flipped(T: np.ndarray, points: ImagePoints) -> np.ndarray:
-    """The pose that Necker's cube flips to: a flat board turned about its middle's view ray.
+    """Return the pose that Necker's cube flips to: a board turned about its middle's view ray.
 
     Source: Schweighofer and Pinz, Robust pose estimation from a planar target, 2006.
     """
@@ -56,7 +69,7 @@ def flipped(T: np.ndarray, points: ImagePoints) -> np.ndarray:
 
 
 def _solutions(points_m: np.ndarray, rays: np.ndarray) -> Iterator[np.ndarray]:
-    """PnP solutions of undistorted points, both of a plane's where they lie in one."""
+    """Return PnP solutions of undistorted points, both of a plane's where they lie in one."""
     middle = points_m.mean(0)
     spread = np.linalg.svd(points_m - middle)
     if spread[1][1] <= 0.02 * spread[1][0]:

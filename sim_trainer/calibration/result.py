@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A calibrated camera: its pose, how well it is known, and what that means on the table.
 
 Convention:
@@ -10,10 +24,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, quat_xyzw_from_rotation, skew
+import numpy as np
 from sim_trainer.calibration.errors import CalibrationError
 from sim_trainer.calibration.points import ImagePoints
 from sim_trainer.calibration.pose_problem import CameraFit
@@ -156,7 +169,7 @@ class CalibrationResult:
         return self.focal_sigma is not None and self.focal_sigma < _FOCAL_VAGUE
 
     def table_view(self, name: str, x_m: float, y_m: float) -> TableView:
-        """What one pixel is at (x, y) of the support."""
+        """Return what one pixel is at (x, y) of the support."""
         point = np.array([x_m, y_m, self.plane_z_m])
         R, c = self.T_base_camera[:3, :3], self.T_base_camera[:3, 3]
         pixel = self.camera.project((point - c)[None] @ R)[0]

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A calibration in words, as YAML for the scene, and as JSON."""
 
 from __future__ import annotations
@@ -5,7 +19,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.calibration.result import CalibrationResult, TableView
 
 #: A mean residual of more than this many times what corners usually have says that something is
@@ -15,7 +28,7 @@ _MM = 1e3
 
 
 def warnings_of(result: CalibrationResult, views: list[TableView]) -> list[str]:
-    """What somebody should know before using the result; each with a remedy."""
+    """Return what somebody should know before using the result; each with a remedy."""
     found = []
     fit, points = result.fit, result.points
     for name, residual, good in zip(points.names, fit.residuals_px, fit.inliers):
@@ -43,7 +56,7 @@ def warnings_of(result: CalibrationResult, views: list[TableView]) -> list[str]:
 
 
 def text_of(result: CalibrationResult, views: list[TableView]) -> str:
-    """The result for people."""
+    """Return the result for people."""
     fit, points = result.fit, result.points
     size = np.linalg.norm(fit.residuals_px, axis=1)
     used = np.flatnonzero(fit.inliers)
@@ -136,5 +149,5 @@ def _numbers(values: np.ndarray, digits: int, separator: str = ' ') -> str:
 
 
 def _plain(value: float) -> str:
-    """A number that YAML 1.1 reads as one: never 1e-05."""
+    """Return a number that YAML 1.1 reads as one: never 1e-05."""
     return f'{value:.8f}'.rstrip('0').rstrip('.') if abs(value) < 1e9 else f'{value:.1f}'

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A tag's corners from its edges: lines through the steps from black to white, intersected.
 
 OpenCV's own refinement looks at the corner's surroundings, where every lens rounds the corner: it
@@ -8,9 +22,8 @@ Edges stay where they are when a lens blurs them.
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
+import numpy as np
 
 #: Samples along an edge, without its ends, where the neighbouring edge is near.
 _SAMPLES, _END_PART = 40, 0.15

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How far the camera's calibration may be off: a section of the scene YAML.
 
 ``python -m sim_trainer calibrate`` prints it for a real camera. All are standard deviations of
@@ -6,8 +20,8 @@ normal laws, drawn anew for every picture; zeros, the default, change nothing.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+import math
 
 from sim_trainer.errors import ConfigurationError
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Random laws that a scene YAML can give: ranges and chances, each checked where it is read."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.configuration.loader import shorten, to_float
 from sim_trainer.errors import ConfigurationError
 
@@ -32,7 +45,7 @@ class Range:
         return cls(low, high)
 
     def to_yaml(self) -> list[float]:
-        """The inverse of ``from_yaml``."""
+        """Return the inverse of ``from_yaml``."""
         return [self.low, self.high]
 
     def sample(self, rng: np.random.Generator) -> float:
@@ -59,7 +72,7 @@ class Chance:
         return cls(probability)
 
     def to_yaml(self) -> float:
-        """The inverse of ``from_yaml``."""
+        """Return the inverse of ``from_yaml``."""
         return self.probability
 
     def happens(self, rng: np.random.Generator) -> bool:

@@ -1,20 +1,33 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Strict YAML to dataclasses: unknown and duplicate keys fail, and an error says where and why."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 import dataclasses
 import difflib
+from pathlib import Path
 import reprlib
 import sys
 import types
 import typing
-from collections.abc import Hashable
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from sim_trainer.errors import ConfigurationError
+import yaml
 
 T = TypeVar('T')
 #: A scene file is a few kilobytes; anything larger is a mistake or an attack on the parser.
@@ -50,7 +63,7 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _c
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """Return the mapping that a YAML file holds.
 
     Raises:
         ConfigurationError: missing, too large, not YAML, or not a mapping.
@@ -121,7 +134,7 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> None:
 
 
 def build(cls: type[T], data: Any, path: str = '') -> T:
-    """An instance of the dataclass ``cls`` from plain values.
+    """Return an instance of the dataclass ``cls`` from plain values.
 
     Raises:
         ConfigurationError: names the dotted path, what it got and what it takes.
@@ -208,7 +221,7 @@ def _convert_tuple(args: tuple, value: Any, where: str) -> tuple:
 
 
 def to_float(value: Any, where: str) -> float:
-    """A finite float, or an error; numbers in quotes and booleans are not numbers."""
+    """Return a finite float, or an error; numbers in quotes and booleans are not numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         hint = ''
         if isinstance(value, str):

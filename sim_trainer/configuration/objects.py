@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The objects of a scene YAML: shapes and the keys each takes.
 
 A primitive takes its dimensions in metres. A mesh takes a file and how to read it:
@@ -12,7 +26,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.configuration.loader import shorten, to_float
 from sim_trainer.errors import ConfigurationError
 
@@ -72,7 +85,7 @@ class Subframes:
         return pose
 
     def to_yaml(self) -> dict[str, list[float]]:
-        """The inverse of ``from_yaml``."""
+        """Return the inverse of ``from_yaml``."""
         return {name: list(pose) for name, pose in self.poses}
 
 

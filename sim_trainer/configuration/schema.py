@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What a scene YAML holds: every key with its meaning, unit and default.
 
 Lengths are metres, angles degrees where the name says ``_deg``. A range is ``[low, high]``
@@ -11,11 +25,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError, PerceptionError
 from dr_perception.core.transforms import look_at, rotation_about
+import numpy as np
 from sim_trainer.configuration.calibration_error import CalibrationErrorConfig
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import apply_overrides, build, read_yaml, shorten
@@ -93,7 +106,7 @@ class CameraConfig:
         return self.pose_at(self.position_m)
 
     def pose_at(self, position_m: Sequence[float]) -> np.ndarray:
-        """The pose (4x4) from another position, looking at the same point, rolled alike."""
+        """Return the pose (4x4) from another position, looking at the same point, rolled alike."""
         T_base_camera = look_at(position_m, self.look_at_m)
         T_base_camera[:3, :3] = T_base_camera[:3, :3] @ rotation_about(
             'z', np.radians(self.roll_deg))

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The training section of a scene YAML: network, steps, precision."""
 
 from __future__ import annotations
@@ -66,7 +80,7 @@ class TrainingConfig:
     #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
     mixed_precision: bool = True
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
-    compile: bool = True
+    compile: bool = True  # noqa: A003
     #: data-augmentation threads
     workers: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """BOP data sets, read; ``bop_writer`` writes them. Millimetres and cam_R_w2c exist only there.
 
 Layouts: ``ROOT/test/SPLIT`` (this project's: one scene) or BOP's ``ROOT/SPLIT/SSSSSS`` (as
@@ -10,18 +24,17 @@ Source: https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_form
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
 from dr_perception.core.transforms import invert_transform, make_transform
+import numpy as np
 from sim_trainer.errors import DatasetError
 from sim_trainer.scene.record import SceneRecord
 
@@ -200,7 +213,7 @@ class BopSplit:
 
 
 def picture_path(folder: Path, image_id: int) -> Path:
-    """The file of a picture of a scene's folder.
+    """Return the file of a picture of a scene's folder.
 
     Raises:
         DatasetError: there is none.
@@ -215,7 +228,7 @@ def picture_path(folder: Path, image_id: int) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """Return the object that a JSON file holds.
 
     Raises:
         DatasetError: it cannot be read, is not JSON or holds something else.
@@ -232,7 +245,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _scene_folders(root: Path, split: str) -> tuple[Path, list[tuple[int, Path]]]:
-    """The split's folder, and the number and folder of each of its scenes."""
+    """Return the split's folder, and the number and folder of each of its scenes."""
     for folder in (root / 'test' / split, root / split):
         if not folder.is_dir():
             continue

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Windows of the pictures of a BOP data set, as training frames, to be mixed with drawn ones."""
 
 from __future__ import annotations
@@ -6,13 +20,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
+import numpy as np
 from sim_trainer.dataset.bop import BopInstance, BopPicture, BopSplit
 from sim_trainer.dataset.frames import Frame
-from sim_trainer.dataset.labels import InstanceLabel, count_ids
+from sim_trainer.dataset.labels import count_ids, InstanceLabel
 from sim_trainer.dataset.silhouettes import silhouette
 from sim_trainer.errors import DatasetError
 
@@ -63,7 +76,7 @@ class BopFrames:
         return len(self._split)
 
     def frame(self, index: int, rng: np.random.Generator) -> Frame:
-        """A random window of picture ``index``, 0...len - 1; decided by ``rng`` alone.
+        """Return a random window of picture ``index``, 0...len - 1; decided by ``rng`` alone.
 
         ``T_base_camera`` is the identity where the data set does not say it. Visible fractions
         are of the window: what lies outside it is not seen.
@@ -138,7 +151,7 @@ class BopFrames:
 
 def _visible(model: ObjectModel, instance: BopInstance, camera: PinholeCamera,
              cropped: PinholeCamera, left_top: tuple[int, int], seen_px: int | None) -> float:
-    """The part of an object that is seen in a window.
+    """Return the part of an object that is seen in a window.
 
     With masks, the seen pixels are counted. Without, what the window cuts off is taken to be as
     visible as the rest.

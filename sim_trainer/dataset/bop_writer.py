@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """BOP data sets, written picture by picture; ``bop`` reads them.
 
 ``ROOT/{camera.json, models/{names.json, models_info.json, obj_NNNNNN.ply}}`` and
@@ -12,25 +26,24 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
+import time
 from typing import Any, TextIO
 
 import cv2
-import numpy as np
-import yaml
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import invert_transform
+import numpy as np
 from sim_trainer import __version__
 from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.dataset.bop import MM, BopInstance, BopPicture, read_json
+from sim_trainer.dataset.bop import BopInstance, BopPicture, MM, read_json
 from sim_trainer.dataset.silhouettes import Silhouette, silhouette
 from sim_trainer.errors import DatasetError
 from sim_trainer.scene.record_file import FILE_NAME, write_record
+import yaml
 
 CONFIG_NAME = 'config.yaml'
 #: The JSON files are written anew after so many seconds, and at most a part of all time.
@@ -160,7 +173,7 @@ class BopWriter:
 
 def info_entry(shape: Silhouette, inside_px: int, seen: np.ndarray, instance: BopInstance
                ) -> dict[str, Any]:
-    """An entry of scene_gt_info.
+    """Return an entry of scene_gt_info.
 
     Convention: as BOP's tools write them, bounding boxes are left, top, right - left and bottom -
     top of the outermost pixels (one pixel has the size 0), and -1 where nothing is visible. That
@@ -190,7 +203,7 @@ def _box(left: int, top: int, right: int, bottom: int) -> list[int]:
 
 
 def model_info(model: ObjectModel) -> dict[str, Any]:
-    """An entry of models_info.json, millimetres."""
+    """Return an entry of models_info.json, millimetres."""
     low, size = model.vertices_m.min(0) * MM, model.extents_m * MM
     info: dict[str, Any] = {'diameter': model.diameter_m * MM}
     info.update({f'min_{axis}': float(v) for axis, v in zip('xyz', low)})
@@ -204,7 +217,7 @@ def model_info(model: ObjectModel) -> dict[str, Any]:
 
 
 def _discrete(symmetry: Symmetry) -> list[list[float]]:
-    """BOP's discrete symmetries: 16 numbers each, row by row, without the identity."""
+    """Return discrete symmetries as BOP has them: 16 numbers each, row by row, no identity."""
     transforms = symmetry.transforms[1:]
     if symmetry.continuous_about_z:
         # BOP's tools combine them with the continuous one: of all flips, one is enough.

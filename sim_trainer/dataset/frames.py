@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Training pictures with their truth, and the fixed-size row in which processes hand labels on."""
 
 from __future__ import annotations
@@ -6,9 +20,8 @@ import dataclasses
 import hashlib
 import json
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
+import numpy as np
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.labels import InstanceLabel
 from sim_trainer.errors import TrainingError
@@ -50,7 +63,7 @@ def frame_shape(config: SceneConfig) -> tuple[int, int, int]:
 
 
 def labels_to_row(scene: SceneRecord, labels: list[InstanceLabel]) -> np.ndarray:
-    """The labels of a picture as a row () of ``LABEL_DTYPE``.
+    """Return the labels of a picture as a row () of ``LABEL_DTYPE``.
 
     Raises:
         TrainingError: more than ``MAX_INSTANCES`` objects; to drop some would teach that what
@@ -73,7 +86,7 @@ def labels_to_row(scene: SceneRecord, labels: list[InstanceLabel]) -> np.ndarray
 
 def row_to_frame(image_rgb: np.ndarray, instance_ids: np.ndarray, row: np.ndarray,
                  camera: PinholeCamera) -> Frame:
-    """The frame of a picture and its row; copies all.
+    """Return the frame of a picture and its row; copies all.
 
     Args:
         image_rgb: (H, W, 3) uint8.
@@ -91,7 +104,7 @@ def row_to_frame(image_rgb: np.ndarray, instance_ids: np.ndarray, row: np.ndarra
 
 
 def scene_key(config: SceneConfig) -> str:
-    """A hash of everything that a picture depends on (not of how the network is trained)."""
+    """Return a hash of all that a picture depends on (not of how the network is trained)."""
     data = dataclasses.asdict(config)
     data.pop('training')
     if not config.calibration_error.acts:       # the key of before there was this section

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which picture a sample is made from: a window of the drawn pictures that moves on steadily."""
 
 from __future__ import annotations
@@ -7,7 +21,6 @@ from dataclasses import dataclass
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.scene.randomness import frame_rng, pass_order
-
 
 #: Batches that are made ahead or are being made; for these the pool should have the pictures.
 BATCHES_IN_FLIGHT = 5
@@ -64,7 +77,7 @@ class FrameLaw:
         return self.lowest(number) + self.pool_count
 
     def choice(self, number: int, attempt: int = 0) -> Choice:
-        """What sample ``number`` is made from; each ``attempt`` is another draw."""
+        """Return what sample ``number`` is made from; each ``attempt`` is another draw."""
         rng = frame_rng(self._seed, number, f'frame {attempt}' if attempt else 'frame')
         mixed = rng.random()        # drawn even without sources: a share shifts nothing else
         for source, share in enumerate(self._shares):

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The pictures that are held at a time, in memory that processes share. Linux only.
 
 An anonymous file (memfd) is used, because /dev/shm is as small as 64 MB in containers. Worker
@@ -6,12 +20,11 @@ processes open it as /proc/PID/fd/N of the process that made it, so it ends with
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import mmap
 import os
-from dataclasses import dataclass
 
 import numpy as np
-
 from sim_trainer.dataset.frames import LABEL_DTYPE
 from sim_trainer.errors import TrainingError
 
@@ -53,7 +66,7 @@ class PicturePool:
 
     @classmethod
     def create(cls, shape: tuple[int, int, int, int]) -> PicturePool:
-        """A new pool of this shape (P, H, W, 3); ``close`` it.
+        """Return a new pool of this shape (P, H, W, 3); ``close`` it.
 
         Raises:
             TrainingError: there is not enough memory, or the system is not Linux.
@@ -75,7 +88,7 @@ class PicturePool:
 
     @classmethod
     def attach(cls, address: PoolAddress) -> PicturePool:
-        """The pool of another process of the same user.
+        """Return the pool of another process of the same user.
 
         Raises:
             OSError: that process has ended.

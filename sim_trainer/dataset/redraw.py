@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of a data set drawn again from its scene records, and compared with the first time."""
 
 from __future__ import annotations
@@ -8,14 +22,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
-
-from sim_trainer.configuration.schema import SceneConfig, load_config
+from sim_trainer.configuration.schema import load_config, SceneConfig
 from sim_trainer.dataset.bop import picture_path
 from sim_trainer.dataset.bop_writer import CONFIG_NAME, write_image
 from sim_trainer.errors import DatasetError
 from sim_trainer.scene.record import SceneRecord
 from sim_trainer.scene.record_file import FILE_NAME, read_records
+from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,7 @@ def redraw(dataset: Path, output: Path, only: Sequence[int] | None = None) -> Re
 
 
 def _records_folder(dataset: Path) -> Path:
-    """The one folder in a data set that holds scene records."""
+    """Return the one folder in a data set that holds scene records."""
     if (dataset / FILE_NAME).is_file():
         return dataset
     folders = sorted(path.parent for path in dataset.glob(f'*/*/{FILE_NAME}'))
@@ -103,7 +116,7 @@ def _records_folder(dataset: Path) -> Path:
 
 
 def _chosen(path: Path, only: set[int] | None) -> Iterator[tuple[int, SceneRecord]]:
-    """The records asked for; what is missing or damaged is said before anything is drawn."""
+    """Return the records asked for; say what is missing or damaged before any is drawn."""
     missing = set(only or ()) - {picture_id for picture_id, _ in read_records(path)}
     if missing:
         raise DatasetError(f'{path}: has no record of picture '

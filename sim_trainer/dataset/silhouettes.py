@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which pixel centres an object's silhouette covers: by exact spans of rows, without a picture.
 
 A pixel belongs to a silhouette when its centre lies inside the projected mesh or on its outline,
@@ -12,11 +26,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import transform_points
+import numpy as np
 
 #: Silhouettes larger than this are not counted: the camera almost touches the object.
 MAX_SIDE_PX = 4096
@@ -52,7 +65,7 @@ class Silhouette:
 
     def within(self, width_px: int, height_px: int, left_top: tuple[int, int] = (0, 0)
                ) -> Silhouette:
-        """The part inside a picture of this size, or inside a window at ``left_top`` of it."""
+        """Return the part inside a picture of this size, or in a window at ``left_top`` of it."""
         left, top = left_top
         first = np.maximum(self.first, left)
         last = np.minimum(self.last, left + width_px - 1)
@@ -71,7 +84,7 @@ class Silhouette:
 
 def silhouette(model: ObjectModel, T_camera_object: np.ndarray, camera: PinholeCamera
                ) -> Silhouette:
-    """The silhouette of an object.
+    """Return the silhouette of an object.
 
     Empty when a vertex is behind the camera, or when it is more than ``MAX_SIDE_PX`` wide or high.
     Lens distortion bends edges; each is followed in two straight halves, which is enough for
@@ -174,7 +187,7 @@ def _triangle_spans(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def _joined(rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> Silhouette:
-    """The union of spans, as spans that neither overlap nor touch."""
+    """Return the union of spans, as spans that neither overlap nor touch."""
     if len(rows) == 0:
         return _EMPTY
     # Rows one after the other on a line, with a gap between them: spans become intervals.

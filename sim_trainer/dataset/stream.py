@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The training pictures of a run: drawn by worker processes while it trains, nothing on disk.
 
 A pool of pictures lies in shared memory. Workers draw picture after picture into it; the training
@@ -7,17 +21,15 @@ side says which samples are finished, so that the oldest pictures may be overwri
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
 import contextlib
 import logging
 import os
+from pathlib import Path
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
-
 from sim_trainer import errors
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop_frames import BopFrames
@@ -28,6 +40,7 @@ from sim_trainer.dataset.workers import DrawingWorkers
 from sim_trainer.errors import TrainingError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.scene.randomness import frame_rng
+from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +133,7 @@ class FrameStream:
         return self._workers.pids
 
     def frame(self, number: int, attempt: int = 0) -> Frame:
-        """The frame of sample ``number``, a copy; waits until it is drawn.
+        """Return the frame of sample ``number``, a copy; waits until it is drawn.
 
         Args:
             number: of the sample; not released yet.
@@ -198,8 +211,7 @@ class FrameStream:
 
     @contextlib.contextmanager
     def _waiting_for(self) -> Iterator[None]:
-        """Locked, with the clock of ``elapsed_s`` running; threads that wait at once count once.
-        """
+        """Lock, with the clock of ``elapsed_s`` running; threads that wait at once count once."""
         with self._condition:
             if self._waiting == 0:
                 self._waiting_since = time.monotonic()

@@ -1,14 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Worker processes that draw: started, watched by a thread, restarted when one dies, ended."""
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+import logging
+import multiprocessing
 from multiprocessing import connection, resource_tracker
+import signal
+import threading
 from typing import Any
 
 from sim_trainer.configuration.schema import SceneConfig
@@ -41,7 +55,8 @@ class DrawingWorkers:
         """Nothing is started yet.
 
         Args:
-            config, address: see ``draw_share``.
+            config: see ``draw_share``.
+            address: see ``draw_share``.
             shares: the pictures of each worker, in order.
             on_drawn: told the number of each picture when it stands in its slot.
             on_failure: told (name of a class of ``errors`` or None, one line, traceback) when

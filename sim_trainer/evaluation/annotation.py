@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Truth and detections drawn onto pictures, and contact sheets."""
 
 from __future__ import annotations
@@ -5,12 +19,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import transform_points
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 
 _TRUE_RGB, _FOUND_RGB = (40, 220, 60), (255, 60, 60)
@@ -63,7 +76,7 @@ def free_place(image_rgb: np.ndarray, text: str, wished_px: np.ndarray,
 
 def annotated(picture: BopPicture, detections: list[Detection], objects: tuple[ObjectModel, ...],
               labels: bool = True) -> np.ndarray:
-    """A picture with the truth in green and detections in red, these with name and score."""
+    """Return a picture with the truth in green, detections in red with name and score."""
     models = {model.name: model for model in objects}
     image = picture.image_rgb.copy()
     for instance in picture.instances:

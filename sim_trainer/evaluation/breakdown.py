@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Found rate and errors of groups of objects: by kind, by distance, by how much of them shows."""
 
 from __future__ import annotations
@@ -7,7 +21,6 @@ from dataclasses import dataclass
 import math
 
 import numpy as np
-
 from sim_trainer.evaluation.matching import LEAST_VISIBLE
 from sim_trainer.evaluation.records import InstanceRecord
 from sim_trainer.evaluation.trust import wilson_interval
@@ -46,7 +59,7 @@ class Group:
 
 
 def group(label: str, instances: Sequence[InstanceRecord]) -> Group:
-    """The figures of some objects."""
+    """Return the figures of some objects."""
     found = [i for i in instances if i.found]
     cm = [100 * i.position_error_m for i in found]
     degrees = np.degrees([i.rotation_error_rad for i in found])
@@ -57,12 +70,12 @@ def group(label: str, instances: Sequence[InstanceRecord]) -> Group:
 
 
 def by_object(instances: Sequence[InstanceRecord], names: Sequence[str]) -> list[Group]:
-    """A group for each name, those never asked for included."""
+    """Return a group for each name, those never asked for included."""
     return [group(name, [i for i in instances if i.object_name == name]) for name in names]
 
 
 def by_distance(instances: Sequence[InstanceRecord], bins: int = DISTANCE_BINS) -> list[Group]:
-    """Groups by distance from the camera (m)."""
+    """Return groups by distance from the camera (m)."""
     edges = round_edges([i.distance_m for i in instances], bins)
     digits = max(0, -math.floor(math.log10(edges[1] - edges[0]) + 1e-9)) if edges else 0
     number = f'{{:.{digits}f}}'
@@ -70,7 +83,7 @@ def by_distance(instances: Sequence[InstanceRecord], bins: int = DISTANCE_BINS) 
 
 
 def by_visible(instances: Sequence[InstanceRecord]) -> list[Group]:
-    """Groups by visible fraction (labels in %); instances without one are in no group."""
+    """Return groups by visible fraction (labels in %); instances without one are in no group."""
     given = [i for i in instances if i.visible_fraction is not None]
     return _binned(given, lambda i: 100 * min(i.visible_fraction, 1.0),
                    [100 * edge for edge in VISIBLE_EDGES], '{:.0f}–{:.0f}') if given else []

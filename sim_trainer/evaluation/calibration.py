@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scores and covariances that mean what they say, learned on held-out simulated pictures.
 
 The score becomes the probability of being right within 2 cm (logistic regression on the features
@@ -7,13 +21,12 @@ position holds the truth 90 % of the time. Both are only as true as the simulati
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+import dataclasses
 
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Network, PosePipeline
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.matching import FOUND_M
@@ -29,7 +42,7 @@ SAME_OBJECT_M = 0.15
 
 def calibrate(contract: ModelContract, network: Network, pictures: Sequence[BopPicture]
               ) -> ModelContract:
-    """A contract with scores and covariance scales fitted on the pictures.
+    """Return a contract with scores and covariance scales fitted on the pictures.
 
     With the support plane and from the camera alone apart: without the plane, the distance of a
     small object is uncertain to centimetres, and a score has to say so.

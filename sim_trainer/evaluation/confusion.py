@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which kind was taken for which."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from sim_trainer.evaluation.records import SetRecords
 
 
@@ -25,7 +38,7 @@ class Confusion:
 
 
 def confusion(records: SetRecords, names: Sequence[str]) -> Confusion:
-    """The matrix of a set.
+    """Return the matrix of a set.
 
     A wrong detection counts in the row of the nearest true kind (within ``FORGIVEN_M``), so the
     diagonal holds the objects found and those reported as themselves but too far off. An object

@@ -1,29 +1,42 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A model on a BOP split."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+import time
 from typing import Any, Protocol
-
-import numpy as np
-from tqdm import tqdm
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Detection
 from dr_perception.inference.estimator import PoseEstimator
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.matching import LEAST_VISIBLE, match_picture
 from sim_trainer.evaluation.report import summarize
 from sim_trainer.evaluation.tobin2017 import is_tobin2017, Tobin2017Estimator
+from tqdm import tqdm
 
 OnPicture = Callable[[BopPicture, list[Detection]], None]
 
 
 def open_estimator(path: Path, providers: list[str]) -> Estimator:
-    """The estimator of a model file: the keypoint network's, or the paper's baseline."""
+    """Return the estimator of a model file: the keypoint network's, or the paper's baseline."""
     if is_tobin2017(path):
         return Tobin2017Estimator(path, providers)
     return PoseEstimator.from_file(path, providers)

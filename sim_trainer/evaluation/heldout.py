@@ -1,14 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Whole pictures of scenes that training never saw, for calibration and the run's own figures."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
+import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
-
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.dataset.labels import label_scene
@@ -17,6 +29,7 @@ from sim_trainer.rendering.factory import make_renderer
 from sim_trainer.scene.generator import SceneGenerator
 from sim_trainer.scene.record import SceneRecord
 from sim_trainer.sensor.effects import apply_sensor
+from tqdm import tqdm
 
 #: Added to the seed: other scenes, other patterns, other distractor shapes than in training.
 SEED_OFFSET = 100_003
@@ -56,7 +69,7 @@ def simulated_pictures(config: SceneConfig, count: int, first: int = 0, descript
 
 
 def developed(picture: Picture, scene: SceneRecord) -> np.ndarray:
-    """The drawn picture of a scene as its sensor gives it, (H, W, 3) uint8."""
+    """Return the drawn picture of a scene as its sensor gives it, (H, W, 3) uint8."""
     return picture.image_rgb if scene.sensor is None else apply_sensor(picture.image_rgb,
                                                                        scene.sensor)
 

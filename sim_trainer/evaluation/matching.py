@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Detections against the truth of one picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import transform_points
+import numpy as np
 from sim_trainer.dataset.bop import BopInstance
 
 #: An object is found when its position is off by less than this (m).
@@ -126,7 +139,7 @@ def _measure(detection: Detection, T_camera_truth: np.ndarray, camera: PinholeCa
 
 
 def _turned_about_z(truth: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """The truth turned about its own z axis to be nearest the estimate."""
+    """Return the truth turned about its own z axis to be nearest the estimate."""
     R = truth[:3, :3].T @ T[:3, :3]
     angle = np.arctan2(R[1, 0] - R[0, 1], R[0, 0] + R[1, 1])
     c, s = np.cos(angle), np.sin(angle)

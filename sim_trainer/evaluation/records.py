@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What became of every object that was asked for and of every detection, as plain values.
 
 The joining is ``match_picture``'s; these are its results with what one wants to group them by.
@@ -8,10 +22,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
+import numpy as np
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.evaluation.matching import FORGIVEN_M, LEAST_VISIBLE, Match, match_picture
 
@@ -89,7 +102,7 @@ class SetRecords:
 def collect(results: Iterable[tuple[BopPicture, list[Detection]]],
             catalogue: dict[str, ObjectModel], least_visible: float = LEAST_VISIBLE
             ) -> SetRecords:
-    """The records of a set.
+    """Return the records of a set.
 
     Args:
         results: pictures with their truth, each with what was found in it.

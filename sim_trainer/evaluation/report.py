@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Figures of many pictures, per object and overall, and the table that shows them."""
 
 from __future__ import annotations
@@ -5,7 +19,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.evaluation.matching import Match, PictureResult
 
 #: 90 % quantile of chi squared with 3 degrees of freedom.
@@ -73,7 +86,7 @@ _COLUMNS = (('found', 'count', 'found'), ('%', 'found_percent', None),
 
 
 def format_table(report: dict[str, Any], title: str) -> str:
-    """The report as a text table."""
+    """Return the report as a text table."""
     rows = [*report['objects'].items(), ('all', report['overall'])]
     lines = [title, f'{"":18s}' + ''.join(f'{head:>11s}' for head, _, _ in _COLUMNS)]
     for name, figures in rows:

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The paper's network behind the estimator's face, to be measured by the same command."""
 
 from __future__ import annotations
@@ -7,8 +21,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
 from dr_perception.core.objects import ObjectModel
@@ -16,6 +28,7 @@ from dr_perception.core.pipeline import Detection
 from dr_perception.core.preprocessing import check_image
 from dr_perception.core.transforms import invert_transform, make_transform
 from dr_perception.inference.session import open_session, read_metadata
+import numpy as np
 
 TOBIN2017_KEY = 'dr_perception.tobin2017'
 INPUT_SIZE_PX = 224

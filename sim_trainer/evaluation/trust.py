@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Whether scores and covariances mean what they say: reliability, coverage, risk and coverage.
 
 Pure functions of numbers; ``records`` says where they come from.
@@ -5,12 +19,11 @@ Pure functions of numbers; ``records`` says where they come from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
-
 from sim_trainer.evaluation.report import CHI2_90
 
 #: Share -> quantile of chi squared with 3 degrees of freedom.

@@ -1,20 +1,33 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Trained network and contract into one model.onnx, checked against torch before it is kept."""
 
 from __future__ import annotations
 
 import copy
 import os
-import warnings
 from pathlib import Path
+import warnings
 
+from dr_perception.core.contract import INPUT_NAME, METADATA_KEY, ModelContract, OUTPUT_NAMES
 import numpy as np
 import onnx
 import onnxruntime
-import torch
-from torch import Tensor, nn
-
-from dr_perception.core.contract import (INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, ModelContract)
 from sim_trainer.errors import ExportError
+import torch
+from torch import nn, Tensor
 
 #: Largest disagreement of any output between torch and ONNX Runtime, float32 both.
 TOLERANCE = 2e-3
@@ -97,7 +110,7 @@ def _compare(deployed: nn.Module, path: Path) -> None:
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    """A copy on the CPU with every batch normalization folded into its convolution."""
+    """Return a copy on the CPU with every batch normalization folded into its convolution."""
     network = copy.deepcopy(network).cpu().float().eval()
     for module in network.modules():
         if isinstance(module, nn.Sequential):

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Export of the paper's baseline, checked against torch before it is kept."""
 
 from __future__ import annotations
@@ -5,19 +19,18 @@ from __future__ import annotations
 import copy
 import json
 import os
-import warnings
 from pathlib import Path
+import warnings
 
+from dr_perception.core.objects import ObjectModel
 import numpy as np
 import onnx
 import onnxruntime
-import torch
-from torch import Tensor, nn
-
-from dr_perception.core.objects import ObjectModel
 from sim_trainer.errors import ExportError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX, TOBIN2017_KEY
 from sim_trainer.export.onnx_export import OPSET
+import torch
+from torch import nn, Tensor
 
 #: Largest disagreement between torch and ONNX Runtime, metres.
 TOLERANCE_M = 1e-4

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The commands ``check`` and ``init`` and their options; heavy imports wait until one runs."""
 
 from __future__ import annotations
@@ -31,7 +45,7 @@ def _init(arguments: argparse.Namespace, _: list[str]) -> int:
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    """The options of ``check``."""
+    """Add the options of ``check``."""
     parser.add_argument('target', type=Path, metavar='CONFIG|MESH',
                         help='scene YAML, or a mesh: .obj, .stl, .ply, .glb')
     parser.add_argument('--unit', choices=_UNITS,
@@ -47,7 +61,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
-    """The options of ``init``."""
+    """Add the options of ``init``."""
     parser.add_argument('--camera', required=True, metavar='FILE|NUMBERS|topic:NAME',
                         help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; or '
                         'topic:/camera/camera_info')

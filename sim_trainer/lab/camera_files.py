@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A camera's calibration from what people have: CameraInfo, calibration files, plain numbers.
 
 Read are: sensor_msgs/CameraInfo as YAML (``ros2 topic echo --once TOPIC > camera.yaml``), the YAML
@@ -11,16 +25,15 @@ Convention:
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+import re
 from typing import Any
-
-import numpy as np
-import yaml
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError, PerceptionError
+import numpy as np
 from sim_trainer.errors import ConfigurationError
+import yaml
 
 #: A calibration is a few kilobytes.
 MAX_FILE_BYTES = 1 << 20
@@ -48,7 +61,7 @@ _Loader.add_constructor('tag:yaml.org,2002:opencv-matrix', _opencv_matrix)
 
 
 def read_camera(source: str, rectified: bool = False) -> PinholeCamera:
-    """The camera that a file or a list of numbers describes.
+    """Return the camera that a file or a list of numbers describes.
 
     Args:
         source: path of a YAML file, or ``fx,fy,cx,cy,width,height[,k1,k2,p1,p2[,k3]]``.
@@ -69,7 +82,7 @@ def read_camera(source: str, rectified: bool = False) -> PinholeCamera:
 
 
 def camera_keys(camera: PinholeCamera) -> dict[str, Any]:
-    """The keys of ``CameraConfig`` that a camera decides, plain values."""
+    """Return the keys of ``CameraConfig`` that a camera decides, plain values."""
     keys: dict[str, Any] = {'width_px': camera.width_px, 'height_px': camera.height_px,
                             'fx_px': camera.fx_px, 'fy_px': camera.fy_px,
                             'cx_px': camera.cx_px, 'cy_px': camera.cy_px}
@@ -80,7 +93,7 @@ def camera_keys(camera: PinholeCamera) -> dict[str, Any]:
 
 
 def camera_from_mapping(data: dict[str, Any], rectified: bool = False) -> PinholeCamera:
-    """The camera of a parsed calibration.
+    """Return the camera of a parsed calibration.
 
     Raises:
         ConfigurationError, CameraError: what is missing or wrong, in one line.
@@ -141,7 +154,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def parse(text: str) -> Any:
-    """The first document of a YAML text; OpenCV's dialect is understood."""
+    """Return the first document of a YAML text; OpenCV's dialect is understood."""
     # OpenCV writes %YAML:1.0, which is not YAML; ros2 topic echo ends messages with ---.
     text = re.sub(r'\A\s*%YAML.*\n', '', text)
     return next((data for data in yaml.load_all(text, Loader=_Loader) if data is not None), None)
@@ -210,7 +223,7 @@ def _rectified(keys: dict[str, Any], width_px: int, height_px: int) -> PinholeCa
 
 
 def _rescaled(camera: PinholeCamera, keys: dict[str, Any]) -> PinholeCamera:
-    """The camera of the pictures that come: region of interest, then binning (REP 104)."""
+    """Return the camera of the pictures that come: region of interest, then binning (REP 104)."""
     roi = keys.get('roi') or {}
     if isinstance(roi, dict) and roi.get('width') and roi.get('height'):
         camera = camera.cropped(int(roi.get('x_offset', 0)), int(roi.get('y_offset', 0)),

@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where a new lab's camera stands, and the part of the table that it sees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_from_quat_xyzw, transform_points)
+import numpy as np
 from sim_trainer.errors import ConfigurationError
 
 #: Where nothing is said: as in the reference scene.
@@ -33,7 +46,7 @@ class NominalPose:
 
 
 def parse_pose(text: str) -> NominalPose:
-    """A pose from numbers.
+    """Return a pose from numbers.
 
     Args:
         text: ``x,y,z,look_x,look_y,look_z`` (metres), or ``x,y,z,qx,qy,qz,qw``: translation and
@@ -71,7 +84,7 @@ def parse_pose(text: str) -> NominalPose:
 
 
 def nominal_pose(T_base_camera: np.ndarray) -> NominalPose:
-    """The position, the point of the table in the middle and the roll of a pose (4x4).
+    """Return the position, the point of the table in the middle and the roll of a pose (4x4).
 
     Raises:
         ConfigurationError: the camera does not look at the table.
@@ -96,7 +109,7 @@ def nominal_pose(T_base_camera: np.ndarray) -> NominalPose:
 
 def visible_workspace(camera: PinholeCamera, pose: NominalPose
                       ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The largest rectangle (x, y ranges in metres, base) round the middle that is seen whole.
+    """Return the largest rectangle (x, y ranges in metres, base) in the middle that is seen.
 
     Raises:
         ConfigurationError: not even a small one is.

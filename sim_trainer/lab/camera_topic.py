@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A CameraInfo from a running camera: ROS is asked in a process of its own."""
 
 from __future__ import annotations
@@ -17,7 +31,7 @@ WAIT_S = 10.0
 
 
 def camera_of(source: str, rectified: bool = False, wait_s: float = WAIT_S) -> PinholeCamera:
-    """The camera of a file, of numbers, or of ``topic:/camera/camera_info``.
+    """Return the camera of a file, of numbers, or of ``topic:/camera/camera_info``.
 
     Raises:
         ConfigurationError, CameraError: no calibration there; one line with the remedy.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The command ``init``: a scene YAML for a new lab, from a camera and the user's meshes."""
 
 from __future__ import annotations
@@ -6,9 +20,8 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
+import numpy as np
 from sim_trainer.configuration.objects import ObjectConfig, UNITS_M
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
@@ -63,7 +76,7 @@ def run_init(arguments: argparse.Namespace) -> int:
 
 def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
                entries: list[ObjectConfig], output: Path, guessed: bool) -> str:
-    """The text of the scene YAML: the lines that matter, each with its meaning.
+    """Return the text of the scene YAML: the lines that matter, each with its meaning.
 
     Raises:
         ConfigurationError: the camera sees nothing of the table, or two objects of one name.
@@ -132,14 +145,14 @@ def _object_lines(entry: ObjectConfig) -> list[str]:
 
 
 def _relative(path: str) -> str:
-    """A path below the working directory without its beginning: the file can move with it."""
+    """Return a path below the working directory without its beginning: both can move."""
     full = Path(path).resolve()
     here = Path.cwd().resolve()
     return str(full.relative_to(here)) if full.is_relative_to(here) else path
 
 
 def _number(value: float) -> str:
-    """A float that YAML 1.1 reads as one: 1.0e-05, not 1e-05."""
+    """Return a float that YAML 1.1 reads as one: 1.0e-05, not 1e-05."""
     text = f'{value:.7g}'
     mantissa, _, exponent = text.partition('e')
     mantissa += '' if '.' in mantissa else '.0'

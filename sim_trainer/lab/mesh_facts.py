@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What is to be known of a mesh before it is trained on: size, origin, holes, doubles, normals."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import ConvexHull
-
 from sim_trainer.objects.decimation import welded
 from sim_trainer.objects.mesh_file import MeshFile
 from sim_trainer.objects.resting import hull_centre_of_mass
@@ -47,7 +60,7 @@ class MeshFacts:
         return self.open_edges == 0
 
     def warnings(self) -> list[str]:
-        """What should be mended, each with its remedy; training works without, but less well."""
+        """Return what should be mended, with remedies; training works without, but less well."""
         found = []
         if self.inward:
             found.append('normals point inwards, so light falls on the wrong side; turn them '
@@ -67,7 +80,7 @@ class MeshFacts:
 
 
 def mesh_facts(mesh: MeshFile) -> MeshFacts:
-    """The facts of a mesh as it is drawn."""
+    """Return the facts of a mesh as it is drawn."""
     vertices, faces = mesh.vertices_m, mesh.faces
     low, high = vertices.min(0), vertices.max(0)
     size = float((high - low).max())

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """One picture of what ``check`` found of an object: its sides, symmetries, resting poses."""
 
 from __future__ import annotations
@@ -5,10 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import cv2
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
+import numpy as np
 from sim_trainer.lab.resting_chances import RestingChance
 from sim_trainer.lab.splatting import draw_splats, PAPER, Splats, View, view_from
 from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry
@@ -31,7 +44,7 @@ _SIDES = (('from -y', (0, -1, 0)), ('from +x', (1, 0, 0)), ('from +y', (0, 1, 0)
 
 def object_sheet(mesh: MeshFile, model: ObjectModel, found: FoundSymmetry,
                  ways: Iterable[RestingChance]) -> np.ndarray:
-    """A contact sheet (H, W, 3) uint8 RGB.
+    """Return a contact sheet (H, W, 3) uint8 RGB.
 
     Args:
         mesh: in the object frame, as it is drawn.
@@ -75,7 +88,7 @@ def _sides(splats: Splats, model: ObjectModel, found: FoundSymmetry, middle: np.
 
 def _copies(mesh: MeshFile, splats: Splats, found: FoundSymmetry, middle: np.ndarray,
             px_per_m: float) -> list[np.ndarray]:
-    """Turned copies, coloured by how far each place stands off the object itself."""
+    """Draw turned copies, coloured by how far each place stands off the object itself."""
     surface = Surface(mesh.vertices_m, mesh.faces)
     nearest = surface.nearest(splats.points_m)
     tried = [(text, T, '') for text, T in generators(found)]
@@ -98,7 +111,7 @@ def _copies(mesh: MeshFile, splats: Splats, found: FoundSymmetry, middle: np.nda
 
 
 def generators(found: FoundSymmetry) -> list[tuple[str, np.ndarray]]:
-    """A few turns that make up a group: words and transform of the least turn of each axis."""
+    """Return turns that make up a group: words and transform of the least turn of each axis."""
     shown = []
     for axis, order in found.axes:
         R = turn(axis, 1.0 if order == 0 else 2 * np.pi / order)
@@ -130,7 +143,7 @@ def _resting(splats: Splats, model: ObjectModel, ways: list[RestingChance], midd
 
 
 def _fill_paper(image: np.ndarray, corners: np.ndarray) -> None:
-    """A table where nothing has been drawn yet."""
+    """Draw a table where nothing has been drawn yet."""
     table = np.zeros(image.shape[:2], np.uint8)
     cv2.fillConvexPoly(table, np.round(corners).astype(np.int32), 1)
     image[(table == 1) & (image == PAPER).all(2)] = _TABLE_RGB

@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """``check`` of one object: what its mesh is, what the trainer makes of it, what to write."""
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass
+import logging
 from pathlib import Path
-
-import numpy as np
+import re
 
 from dr_perception.core.objects import ObjectModel
+import numpy as np
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.lab.mesh_facts import mesh_facts, MeshFacts
@@ -41,7 +54,7 @@ class ObjectCheck:
     guess: UnitGuess | None
 
     def lines(self) -> list[str]:
-        """The report, one thing a line."""
+        """Return the report, one thing a line."""
         facts, found = self.facts, self.found
         size = ' x '.join(f'{1000 * value:.1f}' for value in facts.extents_m)
         unit = ''
@@ -77,7 +90,7 @@ class ObjectCheck:
         return lines + [f'  warning:   {text}' for text in self.warnings()]
 
     def warnings(self) -> list[str]:
-        """What should be looked at, with its remedy."""
+        """Return what should be looked at, with its remedy."""
         found = list(self.facts.warnings()) if self.entry.shape == 'mesh' else []
         if self.guess is not None and self.entry.unit != self.guess.unit:
             found.insert(0, f'unit {self.entry.unit} is unlikely: {self.guess.reason}; write '
@@ -120,7 +133,7 @@ def check_object(entry: ObjectConfig) -> ObjectCheck:
 
 def entry_of_file(path: str | Path, unit: str | None = None, up: str | None = None,
                   name: str | None = None) -> ObjectConfig:
-    """The entry of a scene YAML that fits a mesh file, with what is not said guessed.
+    """Return the entry of a scene YAML that fits a mesh file, with what is not said guessed.
 
     Raises:
         ConfigurationError: a mesh that cannot be used, or a size that no unit explains.
@@ -143,13 +156,13 @@ def entry_of_file(path: str | Path, unit: str | None = None, up: str | None = No
 
 
 def object_name(path: Path) -> str:
-    """A name for topics and TF frames, from a file's name."""
+    """Return a name for topics and TF frames, from a file's name."""
     name = re.sub('[^a-z0-9]+', '_', path.stem.lower()).strip('_')
     return name if name[:1].isalpha() else f'object_{name}'.rstrip('_')
 
 
 def symmetry_text(found: FoundSymmetry) -> str:
-    """A group in words."""
+    """Return a group in words."""
     text = _group_text(found)
     if found.name != found.shape_name:
         text += f'; the shape alone has more ({found.shape_name}), its picture breaks it'
@@ -157,7 +170,7 @@ def symmetry_text(found: FoundSymmetry) -> str:
 
 
 def yaml_entry(entry: ObjectConfig, found: FoundSymmetry | None = None) -> str:
-    """The line of a scene YAML."""
+    """Return the line of a scene YAML."""
     keys = [f'name: {entry.name}', 'shape: mesh', f'file: {yaml_text(entry.file)}']
     keys += [f'{key}: {getattr(entry, key)}' for key, default in (
         ('unit', 'm'), ('up', 'z'), ('origin', 'file')) if getattr(entry, key) != default]
@@ -169,7 +182,7 @@ def yaml_entry(entry: ObjectConfig, found: FoundSymmetry | None = None) -> str:
 
 
 def yaml_text(text: str) -> str:
-    """A string as YAML takes it, in quotes where it needs them."""
+    """Return a string as YAML takes it, in quotes where it needs them."""
     return text if re.fullmatch(r'[A-Za-z_./][\w./ -]*\w', text) else f'"{text}"'
 
 

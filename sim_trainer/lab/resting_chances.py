@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How likely a thrown object comes to rest on each of its stable faces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.spatial import ConvexHull, cKDTree
-
 from dr_perception.core.objects import ObjectModel
+import numpy as np
+from scipy.spatial import cKDTree, ConvexHull
 from sim_trainer.objects.resting import coarse_hull, hull_centre_of_mass
 from sim_trainer.objects.solids import even_directions
 
@@ -26,7 +39,7 @@ class RestingChance:
 
 
 def resting_chances(model: ObjectModel) -> list[RestingChance]:
-    """The ways in which an object rests, the likeliest first; what looks alike counts together.
+    """Return how an object rests, the likeliest first; what looks alike counts together.
 
     From every direction the body rolls the way its centre of mass sinks fastest, without swing.
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The scene as the camera will see it, and beside it a photograph that the camera took."""
 
 from __future__ import annotations
@@ -6,10 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, transform_points
+import numpy as np
 from sim_trainer.configuration.distractors import DistractorConfig
 from sim_trainer.configuration.laws import Chance, Range
 from sim_trainer.configuration.schema import SceneConfig
@@ -26,7 +39,7 @@ _SHAPE = 0.01
 
 
 def nominal_scene(config: SceneConfig) -> SceneConfig:
-    """The configuration with everything at its nominal value and each object once, upright."""
+    """Return the configuration with all at its nominal value, each object once and upright."""
     law = config.randomization
     objects = replace(law.objects, count=Range(*[float(len(config.objects))] * 2),
                       tumbled=Chance(0.0), dropped=Chance(0.0), crowded=Chance(0.0),
@@ -43,7 +56,7 @@ def nominal_scene(config: SceneConfig) -> SceneConfig:
 
 
 def scene_picture(config: SceneConfig, photograph: Path | None = None) -> np.ndarray:
-    """The scene, (H, W, 3) uint8 RGB: nominal and as in training; with a photograph, compared.
+    """Return the scene, (H, W, 3) uint8 RGB: nominal, as in training, and over a photograph.
 
     Raises:
         ConfigurationError: the photograph cannot be read, or is of another shape than the
@@ -74,7 +87,7 @@ def scene_picture(config: SceneConfig, photograph: Path | None = None) -> np.nda
 
 
 def read_photograph(path: Path, camera: PinholeCamera) -> np.ndarray:
-    """A photograph (H, W, 3) uint8 RGB at the camera's size.
+    """Return a photograph (H, W, 3) uint8 RGB at the camera's size.
 
     Raises:
         ConfigurationError: missing, not a picture, or of another shape.
@@ -98,7 +111,7 @@ def read_photograph(path: Path, camera: PinholeCamera) -> np.ndarray:
 
 
 def view_lines(config: SceneConfig) -> list[str]:
-    """What the camera sees of the workspace, in words."""
+    """Return what the camera sees of the workspace, in words."""
     camera, T = config.camera.camera, config.camera.T_base_camera
     x, y = config.workspace.x_m, config.workspace.y_m
     grid = np.stack([*np.meshgrid(np.linspace(x.low, x.high, 21), np.linspace(y.low, y.high, 21)),

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of a mesh from samples of its surface: any mesh, no graphics card, always the same."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
 from sim_trainer.objects.mesh_file import MeshFile
 from sim_trainer.objects.surface import sample_triangles, texture_colors
 
@@ -28,7 +41,7 @@ class Splats:
 
     @classmethod
     def of(cls, mesh: MeshFile) -> Splats:
-        """Samples of a mesh, in its picture's colours or in grey."""
+        """Return samples of a mesh, in its picture's colours or in grey."""
         corners = mesh.vertices_m[mesh.faces]
         triangle, weights = sample_triangles(corners, _SAMPLES)
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -67,7 +80,7 @@ class View:
 
 def view_from(direction: np.ndarray, up: np.ndarray, middle_m: np.ndarray, px_per_m: float,
               side_px: int) -> View:
-    """The view of an eye that stands in a direction (3,) from the object."""
+    """Return the view of an eye that stands in a direction (3,) from the object."""
     z = np.asarray(direction, float) / np.linalg.norm(direction)
     x = np.cross(up, z)
     x /= np.linalg.norm(x)
@@ -75,7 +88,7 @@ def view_from(direction: np.ndarray, up: np.ndarray, middle_m: np.ndarray, px_pe
 
 
 def draw_splats(splats: Splats, view: View, colors: np.ndarray | None = None) -> np.ndarray:
-    """A picture (S, S, 3) uint8 RGB; ``colors`` (N, 3) 0...1 replace the samples' own."""
+    """Return a picture (S, S, 3) uint8 RGB; ``colors`` (N, 3) 0...1 replace the samples' own."""
     side = view.side_px
     image = np.full((side, side, 3), PAPER / 255)
     filled = np.zeros((side, side), np.uint8)

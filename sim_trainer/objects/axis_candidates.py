@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Axes about which a convex hull may be symmetric, from its support function."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dr_perception.core.transforms import rotation_about, rotation_from_rotvec
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
-
-from dr_perception.core.transforms import rotation_about, rotation_from_rotvec
 from sim_trainer.objects.rotation_groups import any_normal, turn
 from sim_trainer.objects.solids import even_directions
 
@@ -95,7 +108,7 @@ def refined_flips(corners: np.ndarray, axis: np.ndarray, order: int) -> list[np.
 
 
 def refined_group(corners: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """A finite group (G, 3, 3), turned as a whole so that it fits the hull best."""
+    """Return a finite group (G, 3, 3), turned as a whole so that it fits the hull best."""
     if len(rotations) == 1:
         return rotations
     probes = even_directions(_PROBES)
@@ -133,7 +146,7 @@ def _grid_minima(corners: np.ndarray, order: int, radius: float) -> list[np.ndar
 
 def _refined_axis(corners: np.ndarray, axis: np.ndarray, order: int, radius: float
                   ) -> tuple[float, np.ndarray]:
-    """The axis nearby about which a turn by 1/order fits best, and its rms difference."""
+    """Return the axis nearby about which a turn by 1/order fits best, and its rms difference."""
     probes = even_directions(_FINE_PROBES)
     before = reach(corners, probes)
     u = any_normal(axis)
@@ -151,7 +164,7 @@ def _refined_axis(corners: np.ndarray, axis: np.ndarray, order: int, radius: flo
 
 
 def _refined_principal(corners: np.ndarray, axis: np.ndarray, radius: float) -> np.ndarray:
-    """A principal axis; where half a turn about it nearly fits, the one where it fits best.
+    """Return a principal axis; where half a turn about it nearly fits, the one where it fits best.
 
     Probes are finitely many, so the moments of a symmetric hull point a little aside.
     """

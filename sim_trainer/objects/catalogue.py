@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From shapes of the configuration to ``ObjectModel``s: symmetry, resting faces, keypoints."""
 
 from __future__ import annotations
@@ -8,20 +22,17 @@ import itertools
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import (make_transform, rotation_about,
-                                           rotation_from_quat_xyzw)
+from dr_perception.core.transforms import make_transform, rotation_about, rotation_from_quat_xyzw
+import numpy as np
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.decimation import decimated
 from sim_trainer.objects.found_symmetry import FoundSymmetry
 from sim_trainer.objects.mesh_file import draw_geometry
-from sim_trainer.objects.resting import (MAX_FACES, resting_faces, round_resting_faces,
-                                         SCAN_DEG)
+from sim_trainer.objects.resting import MAX_FACES, resting_faces, round_resting_faces, SCAN_DEG
 from sim_trainer.objects.symmetry_search import CONTINUOUS_SAMPLES, find_symmetry
 
 logger = logging.getLogger(__name__)
@@ -36,7 +47,7 @@ _SYMMETRY_TOLERANCE = 0.1
 
 def object_from_points(name: str, points_m: np.ndarray, *, round_about_z: bool = False,
                        flips: bool = False) -> ObjectModel:
-    """An ``ObjectModel`` of a convex primitive.
+    """Return an ``ObjectModel`` of a convex primitive.
 
     Args:
         name: catalogue name.
@@ -117,7 +128,7 @@ def _midpoints(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def build_catalogue(objects: tuple[ObjectConfig, ...]) -> tuple[ObjectModel, ...]:
-    """The catalogue of a configuration, in its order.
+    """Return the catalogue of a configuration, in its order.
 
     Raises:
         ConfigurationError: a mesh file that cannot be used.
@@ -152,7 +163,7 @@ def _build_object(entry: ObjectConfig) -> ObjectModel:
 
 
 def _mesh_object(entry: ObjectConfig) -> ObjectModel:
-    """A mesh with as many triangles as the model's metadata can carry; the full one is drawn."""
+    """Return a mesh with as many triangles as the metadata can carry; the full one is drawn."""
     full = draw_geometry(entry)
     vertices, faces = decimated(full.vertices_m, full.faces, CATALOGUE_FACES)
     if entry.symmetry == 'auto':
@@ -167,7 +178,7 @@ def _mesh_object(entry: ObjectConfig) -> ObjectModel:
 
 
 def found_symmetry(entry: ObjectConfig) -> FoundSymmetry:
-    """The symmetry group that a mesh object is found to have; remembered in this process."""
+    """Return the symmetry group that a mesh is found to have; remembered in this process."""
     return _found_symmetry(entry, Path(entry.file).stat().st_mtime_ns)
 
 
@@ -181,7 +192,7 @@ def _found_symmetry(entry: ObjectConfig, _: int) -> FoundSymmetry:
 
 
 def declared_symmetry(entry: ObjectConfig, vertices_m: np.ndarray) -> Symmetry:
-    """The symmetry group that a mesh object declares.
+    """Return the symmetry group that a mesh object declares.
 
     Turns are about the z axis of the object frame; upside down is half a turn about the parallel
     to x at half height, so it may move the origin.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Fewer triangles for the same shape: a software renderer's cost is per triangle."""
 
 from __future__ import annotations
@@ -11,7 +25,7 @@ _HASTES = (3.0, 5.0, 7.0)
 
 
 def welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh with vertices at one place joined; what is unused or has no area is left out.
+    """Join vertices at one place; leave out what is unused or has no area.
 
     Args:
         vertices: (V, 3), any unit.
@@ -35,7 +49,7 @@ def welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def decimated(vertices: np.ndarray, faces: np.ndarray, target_faces: int
               ) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh with about ``target_faces`` triangles, by edge collapse under quadric errors.
+    """Reduce a mesh to about ``target_faces`` triangles, by edge collapse under quadric errors.
 
     The bounding box is kept: what the collapses shrink is scaled back. A closed mesh is not
     promised to stay closed, and one of several parts may keep some more triangles than asked for.

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What the symmetry search found of an object, and the words and YAML keys for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dr_perception.core.symmetry import Symmetry
+import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +74,7 @@ class FoundSymmetry:
 
 
 def axis_text(direction: np.ndarray) -> str:
-    """A direction (3,) in words: 'x', '-x', 'y', ..., or its numbers."""
+    """Return a direction (3,) in words: 'x', '-x', 'y', ..., or its numbers."""
     unit = np.asarray(direction, float) / np.linalg.norm(direction)
     for name, axis in zip('xyz', np.eye(3)):
         if abs(unit @ axis) > 1 - 1e-6:

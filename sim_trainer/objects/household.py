@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Toys and household things that come with PyBullet, made cheap to draw.
 
 They are read where pybullet_data is installed, none is copied. Its licence is zlib; the duck's
@@ -12,9 +26,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from dr_perception.core.transforms import rotation_about
+import numpy as np
 from sim_trainer.objects.decimation import decimated
 from sim_trainer.objects.solids import Mesh, unit_sized
 

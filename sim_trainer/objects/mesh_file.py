@@ -1,20 +1,32 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Mesh files of the user: OBJ, STL, PLY and GLB read into metres, with the picture on them."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+import math
 from pathlib import Path
 from typing import Any
 
+from dr_perception.core.transforms import rotation_about
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
-
-from dr_perception.core.transforms import rotation_about
 from sim_trainer.configuration.objects import ObjectConfig, UNITS_M
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.mesh_texture import joined_texture, TexturedPart
-
 
 SUFFIXES = ('.obj', '.stl', '.ply', '.glb')
 SMALLEST_EXTENT_M, LARGEST_EXTENT_M = 0.004, 3.0
@@ -54,7 +66,7 @@ class MeshFile:
 
 
 def draw_geometry(entry: ObjectConfig) -> MeshFile | None:
-    """The full mesh of an object in its object frame, to be drawn; None for a primitive.
+    """Return the full mesh of an object in its object frame, to be drawn; None for a primitive.
 
     Raises:
         ConfigurationError: as ``load_mesh``, or an origin far outside the mesh.
@@ -108,7 +120,7 @@ def load_mesh(path: str | Path, unit: str = 'm') -> MeshFile:
 
 
 def largest_extent(path: str | Path) -> float:
-    """The largest extent of a mesh file in its own unit, whatever that is.
+    """Return the largest extent of a mesh file in its own unit, whatever that is.
 
     Raises:
         ConfigurationError: missing, unreadable, without triangles, or not finite.
@@ -126,7 +138,7 @@ def largest_extent(path: str | Path) -> float:
 
 
 def _read_parts(path: Path) -> list[TexturedPart]:
-    """The parts of a file that have triangles, each at its place, in the file's unit."""
+    """Return the parts of a file that have triangles, each at its place, in the file's unit."""
     if not path.is_file():
         raise ConfigurationError(f'{path}: there is no such file; give the path of a mesh '
                                  '(relative paths start at the working directory)')

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The pictures on the parts of a mesh file, joined into one.
 
 One picture on the whole mesh is taken as it is. Several, or parts that have a colour only, become
@@ -7,15 +21,14 @@ the tiles of one square sheet. Colours alone make no picture, and the other maps
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-
 from sim_trainer.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -94,7 +107,7 @@ def _sheet(path: Path, parts: list[TexturedPart], keys: list[Any], tiles: dict[A
 
 
 def _image_of(material: Any) -> Any:
-    """The material's base colour picture (PIL), or None; one of 2x2 px is just a colour."""
+    """Return the material's base colour picture (PIL), or None; one of 2x2 px is just a colour."""
     for name in ('baseColorTexture', 'image'):
         image = getattr(material, name, None)
         # trimesh makes up a grey picture of 2x2 px for coordinates without a material.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Meshes of the primitive shapes: closed, convex, outward counter-clockwise faces, metres.
 
 Convention:
@@ -44,7 +58,7 @@ def prism_points(circumradius_m: float, height_m: float, sides: int) -> np.ndarr
 
 
 def cone_points(radius_m: float, height_m: float) -> np.ndarray:
-    """Base ring and apex (+z) of a cone."""
+    """Return base ring and apex (+z) of a cone."""
     return np.vstack([_ring(radius_m, CIRCLE_SIDES, -height_m / 2), [[0, 0, height_m / 2]]])
 
 
@@ -69,7 +83,7 @@ def sphere_points(radius_m: float) -> np.ndarray:
 
 
 def torus_mesh(radius_m: float, tube_radius_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """A torus about z (not convex)."""
+    """Return a torus about z (not convex)."""
     n, m = 28, 12
     u, v = np.meshgrid(2 * np.pi * np.arange(n) / n, 2 * np.pi * np.arange(m) / m, indexing='ij')
     r = radius_m + tube_radius_m * np.cos(v)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The thousand random bodies that come with PyBullet, made cheap to draw.
 
 Each is an OBJ of overlapping convex parts without textures, so a part with fewer corners is the
@@ -9,7 +23,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from sim_trainer.objects.primitives import convex_mesh
 from sim_trainer.objects.solids import joined, Mesh, unit_sized
 

@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Stable resting faces of bodies: of primitives exactly, of scanned meshes up to small bumps."""
 
 from __future__ import annotations
 
+from dr_perception.core.objects import ObjectModel
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
-
-from dr_perception.core.objects import ObjectModel
 
 #: Facets of a primitive are exact; this (deg) only joins the triangles of one flat face.
 EXACT_DEG = 0.08
@@ -162,7 +175,7 @@ def _round_centre_height(ring: np.ndarray) -> float:
 
 
 def coarse_hull(vertices: np.ndarray) -> ConvexHull:
-    """The convex hull of vertices (V, 3), of not much more than a thousand corners."""
+    """Return the convex hull of vertices (V, 3), of not much more than a thousand corners."""
     hull = ConvexHull(vertices)
     if len(hull.vertices) <= _MAX_HULL_VERTICES:
         return hull

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Finite groups of rotations: turns about one axis, with flips, and those of the regular solids.
 
 Convention:
@@ -8,9 +22,8 @@ Convention:
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.transforms import rotation_angle, rotation_from_rotvec
+import numpy as np
 
 #: Name of a regular solid's group -> order of two axes that generate it, and the angle (rad)
 #: between these. Source: Coxeter 1973, "Regular Polytopes", section 3.
@@ -26,30 +39,30 @@ def turn(axis: np.ndarray, angle_rad: float) -> np.ndarray:
 
 
 def any_normal(axis: np.ndarray) -> np.ndarray:
-    """A unit vector (3,) at a right angle to a unit vector; x for z, where there is a choice."""
+    """Return a unit vector (3,) at a right angle to another; x for z, where there is a choice."""
     helper = np.array([0.0, 1.0, 0.0]) if abs(axis[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
     normal = np.cross(helper, axis)
     return normal / np.linalg.norm(normal)
 
 
 def cyclic(axis: np.ndarray, order: int) -> np.ndarray:
-    """The turns (order, 3, 3) by 1/order about an axis, the identity first."""
+    """Return the turns (order, 3, 3) by 1/order about an axis, the identity first."""
     return np.stack([turn(axis, 2 * np.pi * i / order) for i in range(order)])
 
 
 def dihedral(axis: np.ndarray, order: int, flip_axis: np.ndarray) -> np.ndarray:
-    """The turns about an axis and as many flips (2 order, 3, 3) about axes normal to it."""
+    """Return the turns about an axis and as many flips (2 order, 3, 3) about axes normal to it."""
     turns = cyclic(axis, order)
     return np.concatenate([turns, turn(flip_axis, np.pi) @ turns])
 
 
 def solid(name: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The rotations (G, 3, 3) of a regular solid.
+    """Return the rotations (G, 3, 3) of a regular solid.
 
     Args:
         name: of ``SOLIDS``.
-        first, second: two axes of its highest order; the second says the direction alone, its
-            angle to the first is set right.
+        first: an axis of its highest order.
+        second: another; it says the direction alone, its angle to the first is set right.
     """
     order, angle_rad = SOLIDS[name]
     second = second if first @ second > 0 else -second
@@ -74,7 +87,7 @@ def index_of(R: np.ndarray, rotations: np.ndarray) -> int | None:
 
 
 def closed_subset(rotations: np.ndarray, misfits: np.ndarray) -> np.ndarray:
-    """Indices of a subset of a group that is a group: elements leave, the worst first.
+    """Return indices of a subset of a group that is a group: elements leave, the worst first.
 
     Args:
         rotations: (G, 3, 3), a part of a group with the identity first.
@@ -93,7 +106,7 @@ def closed_subset(rotations: np.ndarray, misfits: np.ndarray) -> np.ndarray:
 
 
 def axes_of(rotations: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """The axes of a group (G, 3, 3): direction (3,) and order each, highest order first."""
+    """Return the axes of a group (G, 3, 3): direction (3,) and order each, highest order first."""
     found: list[tuple[np.ndarray, list[float]]] = []
     for R in rotations[1:]:
         axis, angle = axis_angle(R)

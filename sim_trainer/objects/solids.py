@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Closed solids of few triangles beyond the primitives: crystals, lumps, stars, blocks, cups.
 
 Every function returns vertices (V, 3) and faces (F, 3), counter-clockwise seen from outside.
@@ -6,7 +20,6 @@ Every function returns vertices (V, 3) and faces (F, 3), counter-clockwise seen 
 from __future__ import annotations
 
 import numpy as np
-
 from sim_trainer.objects.primitives import convex_mesh
 
 Mesh = tuple[np.ndarray, np.ndarray]
@@ -25,7 +38,7 @@ _SIDES = 20
 
 
 def unit_sized(mesh: Mesh) -> Mesh:
-    """The mesh with its bounding box centred and a largest extent of 1."""
+    """Return the mesh with its bounding box centred and a largest extent of 1."""
     vertices, faces = mesh
     low, high = vertices.min(0), vertices.max(0)
     return (vertices - (low + high) / 2) / (high - low).max(), faces
@@ -39,12 +52,12 @@ def joined(*meshes: Mesh) -> Mesh:
 
 
 def crystal(rng: np.random.Generator) -> Mesh:
-    """The hull of 5...14 random points."""
+    """Return the hull of 5...14 random points."""
     return convex_mesh(rng.normal(0, 0.3, (int(rng.integers(5, 15)), 3)))
 
 
 def lump(rng: np.random.Generator) -> Mesh:
-    """A rounded convex body between a ball, a cushion and a box with soft edges."""
+    """Return a rounded convex body between a ball, a cushion and a box with soft edges."""
     points = even_directions(int(rng.integers(60, 130)))
     exponent = rng.uniform(2, 6)        # 2: ellipsoid; higher: towards a box
     points = points / (np.abs(points) ** exponent).sum(1, keepdims=True) ** (1 / exponent)
@@ -53,7 +66,7 @@ def lump(rng: np.random.Generator) -> Mesh:
 
 
 def even_directions(count: int) -> np.ndarray:
-    """Unit vectors (count, 3) spread evenly (Fibonacci's sphere)."""
+    """Return unit vectors (count, 3) spread evenly (Fibonacci's sphere)."""
     z = 1 - (2 * np.arange(count) + 1) / count
     angle = np.arange(count) * np.pi * (3 - np.sqrt(5))
     radius = np.sqrt(1 - z ** 2)
@@ -61,7 +74,7 @@ def even_directions(count: int) -> np.ndarray:
 
 
 def star_prism(rng: np.random.Generator) -> Mesh:
-    """A star of 4...8 points, extruded; its top may be smaller."""
+    """Return a star of 4...8 points, extruded; its top may be smaller."""
     points = 2 * int(rng.integers(4, 9))
     radius = np.where(np.arange(points) % 2, rng.uniform(0.3, 0.65), 1.0)
     angle = 2 * np.pi * np.arange(points) / points
@@ -87,7 +100,7 @@ def block(rows: tuple[str, ...], rng: np.random.Generator) -> Mesh:
 
 
 def tray(rng: np.random.Generator) -> Mesh:
-    """A box that is open above."""
+    """Return a box that is open above."""
     cells = np.ones((3, 3, 2), bool)
     cells[1, 1, 1] = False
     wall, floor = rng.uniform(0.04, 0.15), rng.uniform(0.05, 0.2)
@@ -97,7 +110,7 @@ def tray(rng: np.random.Generator) -> Mesh:
 
 
 def cells_mesh(cells: np.ndarray, rng: np.random.Generator) -> Mesh:
-    """The surface of the filled cells (A, B, C) of a grid whose lines have random distances."""
+    """Return the surface of the filled cells (A, B, C) of a grid of random distances."""
     return _cells(cells, [np.cumsum(np.append(0, rng.uniform(0.5, 1.5, n))) for n in cells.shape])
 
 
@@ -121,7 +134,7 @@ def _cells(cells: np.ndarray, lines: list[np.ndarray]) -> Mesh:
 
 
 def revolved(outline: np.ndarray, sides: int = _SIDES) -> Mesh:
-    """An outline turned about z.
+    """Return an outline turned about z.
 
     Args:
         outline: (N, 2) distance from the axis and height, with the inside on its left. Either
@@ -148,7 +161,7 @@ def revolved(outline: np.ndarray, sides: int = _SIDES) -> Mesh:
 
 
 def cup(rng: np.random.Generator) -> Mesh:
-    """A cup: wider or narrower above, with a wall and a floor."""
+    """Return a cup: wider or narrower above, with a wall and a floor."""
     height, foot, wall = rng.uniform(0.5, 1.8), rng.uniform(0.6, 1.1), rng.uniform(0.06, 0.2)
     floor = min(wall, 0.3 * height)
     return revolved([(0, 0), (foot * 0.5, 0), (0.5, height), (0.5 - wall * 0.5, height),
@@ -156,7 +169,7 @@ def cup(rng: np.random.Generator) -> Mesh:
 
 
 def mug(rng: np.random.Generator) -> Mesh:
-    """A cup with a handle."""
+    """Return a cup with a handle."""
     vertices, faces = cup(rng)
     high = vertices[:, 2].max()
     bow = _cells(np.array([[c == '#' for c in row] for row in BLOCKS['u']])[:, :, None],
@@ -168,13 +181,13 @@ def mug(rng: np.random.Generator) -> Mesh:
 
 
 def tube(rng: np.random.Generator) -> Mesh:
-    """A tube with a hole along its axis."""
+    """Return a tube with a hole along its axis."""
     inner, height = 0.5 * rng.uniform(0.4, 0.9), rng.uniform(0.2, 1.5)
     return revolved([(inner, 0), (0.5, 0), (0.5, height), (inner, height)], 32)
 
 
 def spindle(rng: np.random.Generator) -> Mesh:
-    """A turned body with a waist or a neck: spool, vase, bottle, knob."""
+    """Return a turned body with a waist or a neck: spool, vase, bottle, knob."""
     radii = rng.uniform(0.25, 1, 5)
     radii[rng.integers(1, 4)] *= 0.45
     heights = np.cumsum(rng.uniform(0.15, 0.6, 5))

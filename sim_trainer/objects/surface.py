@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The surface of a mesh as samples, and how far a moved copy of it stands off it."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.spatial import cKDTree
-
 from sim_trainer.objects.solids import even_directions
 
 #: Samples that stand for the surface, more where triangles are finer than they, and those of them
@@ -117,7 +130,7 @@ class Surface:
 
 
 def sample_triangles(corners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples spread evenly over triangles (F, 3, 3), always the same.
+    """Return samples spread evenly over triangles (F, 3, 3), always the same.
 
     Returns:
         Triangle (count,) and barycentric weights (count, 3) of each.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The rotations under which a mesh looks the same, found from its shape and its picture.
 
 Every symmetry of a body is one of its convex hull. So axes are proposed by the hull's support
@@ -11,14 +25,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.spatial import ConvexHull
-
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import (make_transform, rotation_from_rotvec,
                                            rotvec_from_rotation)
-from sim_trainer.objects.axis_candidates import (candidate_axes, reach, refined_flips,
-                                                 refined_group)
+import numpy as np
+from scipy.spatial import ConvexHull
+from sim_trainer.objects.axis_candidates import candidate_axes, reach, refined_flips, refined_group
 from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry, NearMiss
 from sim_trainer.objects.resting import coarse_hull, hull_centre_of_mass
 from sim_trainer.objects.rotation_groups import (any_normal, axes_of, closed_subset, cyclic,
@@ -51,7 +63,7 @@ Fits = Callable[[np.ndarray], float]
 def find_symmetry(vertices_m: np.ndarray, faces: np.ndarray, uv: np.ndarray | None = None,
                   texture_rgb: np.ndarray | None = None, tolerance: float = TOLERANCE
                   ) -> FoundSymmetry:
-    """The largest group of rotations that the search finds for a mesh.
+    """Return the largest group of rotations that the search finds for a mesh.
 
     Args:
         vertices_m: (V, 3) in the object frame; not flat.
@@ -80,6 +92,7 @@ class _Group:
 
 
 class _Search:
+
     def __init__(self, surface: Surface, hull: ConvexHull, tolerance_m: float) -> None:
         self.surface, self.tolerance_m = surface, tolerance_m
         self.centre = self._snapped_centre(hull_centre_of_mass(hull))
@@ -99,7 +112,7 @@ class _Search:
         return shape if shape > 1 else max(shape, self.surface.color_misfit(self.transform(R)))
 
     def group(self, fits: Fits) -> _Group:
-        """The largest group that fits."""
+        """Return the largest group that fits."""
         if self._is_ball(fits):
             return _Group('ball', np.eye(3)[None], np.array([0, 0, 1.0]))
         found: list[tuple[np.ndarray, int]] = []
@@ -124,7 +137,7 @@ class _Search:
         return groups[0]
 
     def painted(self, shape: _Group) -> _Group:
-        """The part of a group under which the colours stay, too."""
+        """Return the part of a group under which the colours stay, too."""
         if shape.axis is None:
             misfits = np.array([0.0] + [self.look_fits(R) for R in shape.rotations[1:]])
             fitting = np.flatnonzero(misfits <= 1)
@@ -212,7 +225,7 @@ class _Search:
         return None
 
     def _painted_flip(self, axis: np.ndarray, order: int) -> np.ndarray | None:
-        """The best flip of a round body with a picture: only its colours tell which."""
+        """Return the best flip of a round body with a picture: only its colours tell which."""
         side = any_normal(axis)
         angles = np.linspace(0, np.pi / order, max(2, 90 // order), endpoint=False)
         flips = [turn(axis, angle) @ side for angle in angles]
@@ -257,11 +270,11 @@ class _Search:
         return axis * np.sign(axis[np.flatnonzero(np.abs(axis) > 1e-6)[-1]])
 
     def _snapped_centre(self, centre: np.ndarray) -> np.ndarray:
-        """The centre, on the axes of the object frame where it is all but there."""
+        """Return the centre, on the axes of the object frame where it is all but there."""
         return np.where(np.abs(centre) < self.tolerance_m / 2, 0.0, centre)
 
     def _near_misses(self) -> tuple[NearMiss, ...]:
-        """The best turns that are no symmetry, one of each angle; at least one."""
+        """Return the best turns that are no symmetry, one of each angle; at least one."""
         if not self.missed:
             half_turns = [turn(axis, np.pi) for axis in np.eye(3)]
             self.missed = [(self.shape_fits(R), R) for R in half_turns]

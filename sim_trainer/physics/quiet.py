@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """PyBullet's import without its build banner."""
 
 from __future__ import annotations
@@ -9,7 +23,7 @@ from types import ModuleType
 
 
 def import_pybullet() -> ModuleType:
-    """The pybullet module.
+    """Return the pybullet module.
 
     Its C code writes a banner while it is imported (to stderr in some builds, to stdout in
     others), and C's stdio may keep it until the process ends. So both descriptors are turned away

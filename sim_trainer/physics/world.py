@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The PyBullet world: settling objects and the arm's kinematics.
 
 PyBullet leaks memory on repeated loads, so the client is opened anew every
@@ -6,14 +20,13 @@ PyBullet leaks memory on repeated loads, so the client is opened anew every
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+import time
 
 from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
                                            rotation_from_quat_xyzw)
+import numpy as np
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.physics.asset_folder import asset_folder
 from sim_trainer.physics.quiet import import_pybullet
@@ -60,7 +73,7 @@ class PhysicsWorld:
         self._client = self._p.connect(self._p.DIRECT)
 
     def _clear(self) -> None:
-        """An empty table, as in a new client.
+        """Empty the table, as in a new client.
 
         Without this a drop depends on those before it (the solver and the broad phase keep
         state), and a picture on the worker that draws it.

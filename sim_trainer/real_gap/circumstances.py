@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Errors by what could cause them: distance, place on the table, light."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from dr_perception.core.transforms import transform_points
+import numpy as np
 from sim_trainer.evaluation.breakdown import by_distance, Group, group
 from sim_trainer.evaluation.records import InstanceRecord, SetRecords
 from sim_trainer.real_gap.examined import Examined
@@ -16,7 +29,7 @@ _LEAST = 4
 
 
 def by_circumstance(records: SetRecords, examined: Sequence[Examined]) -> dict[str, list[Group]]:
-    """Groups by 'distance, m', 'place' and 'brightness'; what cannot be divided is left out."""
+    """Return groups by 'distance, m', 'place' and 'brightness'; what is all one is left out."""
     instances = records.instances
     found = {'distance, m': [g for g in by_distance(instances, 4) if g.count]}
     places = _places(instances, examined)

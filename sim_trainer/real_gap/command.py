@@ -1,10 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """``python -m sim_trainer report``: a model on a user's own pictures."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import datetime
+import json
 from pathlib import Path
 
 #: Fresh training pictures that are drawn to compare with.
@@ -12,7 +26,7 @@ DRAWN = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.add_argument('--model', type=Path, required=True, metavar='M')
     parser.add_argument('--pictures', type=Path, required=True, metavar='DIR',
                         help='a folder of pictures in the order of taking, or with --truth a BOP '
@@ -63,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _own_pictures(arguments: argparse.Namespace, config):
-    from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.errors import ConfigurationError
+    from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.real_gap.examined import folder_pictures
     if arguments.camera:
         camera = camera_of(arguments.camera)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures that a model has looked at: what it found, and how well its keypoints agree."""
 
 from __future__ import annotations
@@ -7,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
-from tqdm import tqdm
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.pipeline import Detection, PosePipeline, RawDetections
 from dr_perception.core.preprocessing import network_input
 from dr_perception.core.transforms import transform_points
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.errors import DatasetError
 from sim_trainer.evaluation.calibration import RememberingNetwork
-from sim_trainer.real_gap.statistics import picture_statistics
+from sim_trainer.real_gap.picture_statistics import picture_statistics
+from tqdm import tqdm
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 
@@ -78,7 +91,7 @@ def _rms_px(raw: RawDetections, detection: Detection, keypoints_m: np.ndarray,
 
 def folder_pictures(folder: Path, camera: PinholeCamera, T_base_camera: np.ndarray | None
                     ) -> Iterator[BopPicture]:
-    """The pictures of a folder by name, without truth.
+    """Return the pictures of a folder by name, without truth.
 
     Raises:
         DatasetError: there are none, or one has another size than the camera.

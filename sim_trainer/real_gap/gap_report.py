@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The real-gap report: sentences, figures, HTML and markdown."""
 
 from __future__ import annotations
@@ -7,16 +21,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.contract import ModelContract
+import numpy as np
 from sim_trainer.evaluation.breakdown import Group, group
 from sim_trainer.evaluation.records import collect, SetRecords
 from sim_trainer.evaluation.trust import coverage
 from sim_trainer.real_gap.agreement import standing_things, StandingThing
 from sim_trainer.real_gap.circumstances import by_circumstance
 from sim_trainer.real_gap.examined import Examined
-from sim_trainer.real_gap.statistics import compare, Comparison, STATISTICS, WORDS
+from sim_trainer.real_gap.picture_statistics import compare, Comparison, STATISTICS, WORDS
 from sim_trainer.report import page
 from sim_trainer.report.plots import bin_chart
 from sim_trainer.report.run_report import MeasuredSet
@@ -61,7 +74,7 @@ class GapReport:
         return by_circumstance(self.records, self.real) if self.true else {}
 
     def comparisons(self) -> list[Comparison]:
-        """Looks of the pictures against training's."""
+        """Return how the pictures look against training's."""
         return compare([e.statistics for e in self.real], [e.statistics for e in self.drawn])
 
     def things(self) -> list[StandingThing]:
@@ -70,7 +83,7 @@ class GapReport:
 
 
 def sentences(report: GapReport) -> list[str]:
-    """What a user should expect, for someone who reads nothing else."""
+    """Return what a user should expect, for someone who reads nothing else."""
     lines = _truth_sentences(report) if report.true else _blind_sentences(report)
     real_px, drawn_px = (_median([px for e in part for px in e.reprojection_px])
                          for part in (report.real, report.drawn))
@@ -198,7 +211,7 @@ def tables(report: GapReport) -> list[tuple[str, list[str], list[list[str]]]]:
 
 
 def markdown(report: GapReport) -> str:
-    """The report as text."""
+    """Return the report as text."""
     parts = [f'# Real-gap report: {report.contract.name}', *sentences(report)]
     for title, head, rows in tables(report):
         parts.append(f'## {title}')
@@ -208,7 +221,7 @@ def markdown(report: GapReport) -> str:
 
 
 def html(report: GapReport, now: datetime) -> str:
-    """The report as one file that needs nothing else."""
+    """Return the report as one file that needs nothing else."""
     measured = MeasuredSet('these pictures', [(e.picture, e.detections) for e in report.real],
                            {model.name: model for model in report.contract.objects})
     lines = sentences(report)

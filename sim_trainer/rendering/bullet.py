@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Renderer on PyBullet's CPU TinyRenderer, for machines without EGL: one light, hard shadows.
 
 TinyRenderer shades 8-bit colours without gamma, so it does not draw the picture itself here. Its
@@ -12,19 +26,18 @@ one is already slower than the OpenGL renderer.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
+import tempfile
 
 import cv2
-import numpy as np
-
 from dr_perception.core.transforms import quat_xyzw_from_rotation
+import numpy as np
 from sim_trainer.physics.quiet import import_pybullet
 from sim_trainer.physics.rows import RowPool
 from sim_trainer.rendering.base import Picture
 from sim_trainer.rendering.bullet_view import (first_light, may_be_seen, near_plane_m,
                                                pattern_coordinates, projection_matrix,
-                                               shadow_view, SHADOW_CENTRE_M, UNITS_PER_M,
+                                               SHADOW_CENTRE_M, shadow_view, UNITS_PER_M,
                                                view_matrix)
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.scene.record import Body, SceneRecord
@@ -154,7 +167,7 @@ class BulletRenderer:
         return shape
 
     def _texture(self, pattern: int) -> int:
-        """PyBullet's id of a texture that holds the pattern in red."""
+        """Return PyBullet's id of a texture that holds the pattern in red."""
         if pattern not in self._textures:
             path = Path(self._folder.name) / f'{pattern}.png'
             if not path.is_file():
@@ -165,7 +178,7 @@ class BulletRenderer:
         return self._textures[pattern]
 
     def _develop(self, scene: SceneRecord, rgba: np.ndarray, body_ids: np.ndarray) -> np.ndarray:
-        """The picture (H, W, 3) uint8 from TinyRenderer's samples and the bodies behind them."""
+        """Return the picture (H, W, 3) uint8 of TinyRenderer's samples and their bodies."""
         colors_a, colors_b = np.zeros((2, len(scene.bodies) + 1, 3), np.float32)
         for i, body in enumerate(scene.bodies, 1):
             a, b = (np.array(c) ** 2.2 for c in (body.material.color_a, body.material.color_b))

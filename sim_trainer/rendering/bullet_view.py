@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How TinyRenderer sees a scene: its projection, its shadow's view, what lies outside both.
 
 Convention: PyBullet's world is the base frame moved to ``origin_m`` and scaled by UNITS_PER_M.
@@ -6,10 +20,9 @@ Source: bullet3 examples/TinyRenderer/{TinyRenderer,our_gl}.cpp for its conventi
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, make_transform, transform_points
+import numpy as np
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.scene.record import Body, Light, SceneRecord
 
@@ -23,7 +36,7 @@ SHADOW_REACH_M = 0.45
 
 
 def projection_matrix(camera: PinholeCamera, near_m: float) -> list[float]:
-    """TinyRenderer's projection: 16 floats, column-major, OpenGL's axes (x right, y up, -z ahead).
+    """Return TinyRenderer's projection: 16 floats, column-major, OpenGL's axes (x right, y up).
 
     Convention: TinyRenderer samples at whole window coordinates (OpenGL at i + 0.5), and turns
     rows 0...H-1 upside down at the end. So pixel u is window x = u, and pixel v is window
@@ -69,7 +82,7 @@ def shadow_view(scene: SceneRecord, camera: PinholeCamera
 
 
 def near_plane_m(camera: PinholeCamera, direction: np.ndarray, distance_m: float) -> float:
-    """The near plane whose shadow test forgives how much the table falls within a shadow texel."""
+    """Return the near plane whose shadow test forgives the table's fall within a shadow texel."""
     texel_m = distance_m / min(camera.fx_px, camera.fy_px)
     slope = np.sqrt(1 - min(direction[2] ** 2, 1.0)) / max(direction[2], 0.2)
     bias_m = np.clip(1.5 * texel_m * slope, 0.002, 0.012)
@@ -77,6 +90,7 @@ def near_plane_m(camera: PinholeCamera, direction: np.ndarray, distance_m: float
 
 
 def first_light(scene: SceneRecord) -> Light:
+    """Return the only lamp that PyBullet can draw; a lamp straight above where there is none."""
     return scene.lights[0] if scene.lights else Light((0.5, 0.0, 2.0), (0.0, 0.0, 0.0), 0.0)
 
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of a lens with distortion: drawn by a wider pinhole camera, then bent."""
 
 from __future__ import annotations
@@ -6,10 +20,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
+import numpy as np
 from sim_trainer.rendering.base import Picture
 
 #: A pinhole picture of more than this is refused: fisheye lenses of nearly 180 degrees.
@@ -31,7 +44,7 @@ class LensMap:
     @staticmethod
     @lru_cache(maxsize=8)
     def of(camera: PinholeCamera) -> LensMap:
-        """The map of a camera with distortion.
+        """Return the map of a camera with distortion.
 
         Raises:
             CameraError: the lens sees too wide for a pinhole camera.
@@ -53,7 +66,7 @@ class LensMap:
         return LensMap(pinhole, map_px.astype(np.float32))
 
     def bend(self, picture: Picture) -> Picture:
-        """The picture as the lens shows it; ids take the nearest pixel."""
+        """Return the picture as the lens shows it; ids take the nearest pixel."""
         def remap(image: np.ndarray, interpolation: int) -> np.ndarray:
             return cv2.remap(image, self.map_px, None, interpolation,
                              borderMode=cv2.BORDER_REPLICATE)

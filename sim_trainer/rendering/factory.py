@@ -1,9 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Chooses the renderer: OpenGL where EGL is there, else PyBullet's CPU renderer with a warning."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
+import logging
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.rendering.base import Picture, Renderer, RendererUnavailableError
@@ -19,8 +33,10 @@ logger = logging.getLogger(__name__)
 
 
 class SceneRenderer:
-    """Adds to a renderer what all of them need: the lens's distortion and the record's picture
-    behind the scene. See ``Renderer``."""
+    """Adds to a renderer the lens's distortion and the record's picture behind the scene.
+
+    See ``Renderer``.
+    """
 
     def __init__(self, inner: Renderer, textures: TextureBank) -> None:
         self._inner, self._textures = inner, textures
@@ -49,7 +65,7 @@ class SceneRenderer:
 
 
 def make_renderer(config: SceneConfig, generator: SceneGenerator) -> Renderer:
-    """A renderer that knows every mesh and texture of the generator's scenes."""
+    """Return a renderer that knows every mesh and texture of the generator's scenes."""
     textures = generator.textures
     patterns = textures.patterns()
     inner: Renderer

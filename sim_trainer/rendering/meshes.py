@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Triangle meshes ready to draw: flat or smooth normals by crease angle."""
 
 from __future__ import annotations
@@ -5,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from sim_trainer.objects.mesh_file import MeshFile
 
 
@@ -23,7 +36,7 @@ class DrawMesh:
 
 
 def draw_mesh(vertices_m: np.ndarray, faces: np.ndarray, crease_deg: float = 30.0) -> DrawMesh:
-    """A ``DrawMesh`` whose normals are averaged over faces that meet flatter than the crease."""
+    """Return a ``DrawMesh`` with normals averaged over faces that meet flatter than the crease."""
     vertices = np.asarray(vertices_m, dtype=np.float64)
     corners = vertices[faces]
     weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -46,7 +59,7 @@ def draw_mesh(vertices_m: np.ndarray, faces: np.ndarray, crease_deg: float = 30.
 
 
 def draw_mesh_file(mesh: MeshFile, crease_deg: float = 30.0) -> DrawMesh:
-    """A ``DrawMesh`` of a user's mesh with its UV map, if it has one."""
+    """Return a ``DrawMesh`` of a user's mesh with its UV map, if it has one."""
     drawn = draw_mesh(mesh.vertices_m, mesh.faces, crease_deg)
     if mesh.uv is None or mesh.texture_rgb is None:
         return drawn

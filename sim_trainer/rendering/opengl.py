@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Renderer on OpenGL 3.3 through EGL: several lights, soft shadows, reflections, antialiasing.
 
 Runs without a display: on a GPU's driver, or on the CPU with Mesa's llvmpipe.
@@ -7,16 +21,14 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
 from dr_perception.core.transforms import invert_transform
+import numpy as np
 from sim_trainer.rendering import shaders
 from sim_trainer.rendering.base import Picture, RendererUnavailableError
 from sim_trainer.rendering.meshes import DrawMesh
-from sim_trainer.rendering.uniforms import (ROOM_ID, SKY_SOFTNESS_M, body_blocks, column_major,
-                                            decal_block, frame_uniforms, inside_frustum,
-                                            lamp_matrix, model_matrices, projection,
-                                            sky_matrix)
+from sim_trainer.rendering.uniforms import (body_blocks, column_major, decal_block, frame_uniforms,
+                                            inside_frustum, lamp_matrix, model_matrices,
+                                            projection, ROOM_ID, sky_matrix, SKY_SOFTNESS_M)
 from sim_trainer.scene.record import Body, Decal, SceneRecord
 
 #: Shadow maps: of lamps, and of the sky, which is coarse and smooth.

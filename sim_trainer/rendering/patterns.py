@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Procedural grey patterns that mix two colours: the paper's three and structured ones.
 
 Those of ``HELD_OUT_FAMILIES`` are kept from training, so that validation has looks of its own.
@@ -155,7 +169,7 @@ def _marble(rng: np.random.Generator) -> np.ndarray:
 
 
 def _displaced(field: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """A field read at places that another moves along x and y, parts of the repeat."""
+    """Return a field read at places that another moves along x and y, parts of the repeat."""
     rows, columns = np.indices(field.shape)
     moved = np.round(PATTERN_SIZE_PX * shift).astype(int)
     return field[(rows + moved) % PATTERN_SIZE_PX,

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """GLSL sources of the OpenGL renderer.
 
 Two facts about llvmpipe, OpenGL on a CPU, decide the shape of these programs (measured):
@@ -243,12 +257,12 @@ SOURCES = ('PLAIN', 'PATTERN', 'PICTURE', 'UV')
 
 
 def color_vertex(source: str) -> str:
-    """The vertex shader for a source of colour, one of ``SOURCES``."""
+    """Return the vertex shader for a source of colour, one of ``SOURCES``."""
     return COLOR_VERTEX.replace('#version 330\n', f'#version 330\n#define {source}\n')
 
 
 def color_fragment(light_count: int, source: str, grained: bool, decalled: bool) -> str:
-    """The fragment shader for a number of lights and a kind of surface."""
+    """Return the fragment shader for a number of lights and a kind of surface."""
     decals = ''.join(_DECAL % {'i': i * DECAL_VEC4S} for i in range(MAX_DECALS * decalled))
     lights = ''.join(_LIGHT % {'i': i, 'shadow': _SHADOW % {'i': i} if i < SHADOWED_LIGHTS else ''}
                      for i in range(light_count))

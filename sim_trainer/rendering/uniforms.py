@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What the OpenGL renderer passes to its programs: matrices, body blocks, culling."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, look_at
+import numpy as np
 from sim_trainer.rendering.shaders import (BODY_VEC4S, DECAL_VEC4S, MAX_DECALS, MAX_LIGHTS,
                                            SHADOWED_LIGHTS)
 from sim_trainer.scene.record import Body, Decal, SceneRecord
@@ -26,7 +39,7 @@ def f4(values) -> bytes:
 
 
 def column_major(matrix: np.ndarray) -> bytes:
-    """A 4x4 in OpenGL's column-major float32."""
+    """Return a 4x4 in OpenGL's column-major float32."""
     return np.ascontiguousarray(matrix.T, 'f4').tobytes()
 
 
@@ -65,7 +78,7 @@ def body_blocks(bodies: tuple[Body, ...], models: np.ndarray) -> np.ndarray:
 
 
 def decal_block(decals: tuple[Decal, ...]) -> bytes:
-    """The decals of one body as the shader reads them; places that are left show nothing."""
+    """Return the decals of one body as the shader reads them; places left show nothing."""
     block = np.zeros((MAX_DECALS, DECAL_VEC4S, 4), np.float32)
     for row, decal in zip(block, decals):
         row[:3] = decal.box_from_body

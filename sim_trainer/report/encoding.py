@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures and figures as data URIs, small enough for one file."""
 
 from __future__ import annotations
@@ -10,7 +24,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 import numpy as np
 from PIL import Image
-
 from sim_trainer.report.style import style
 
 #: Enough for a display of twice the usual density at the width of a phone.
@@ -23,7 +36,7 @@ _QUALITIES = (86, 78, 68, 56, 42)
 
 
 def figure_uri(figure: Figure) -> str:
-    """A figure as PNG."""
+    """Return a figure as PNG."""
     figure.set_dpi(FIGURE_DPI)
     canvas = FigureCanvasAgg(figure)
     with style():       # ticks are made while they are drawn
@@ -35,7 +48,7 @@ def figure_uri(figure: Figure) -> str:
 
 
 def picture_uri(image_rgb: np.ndarray) -> str:
-    """A picture (H, W, 3) uint8 as JPEG."""
+    """Return a picture (H, W, 3) uint8 as JPEG."""
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     for quality in _QUALITIES:
         data = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

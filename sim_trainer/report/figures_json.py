@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """All figures of a run as JSON values, for programs and for whoever wants one more digit."""
 
 from __future__ import annotations
@@ -7,7 +21,6 @@ import math
 from typing import Any
 
 import numpy as np
-
 from sim_trainer.evaluation.breakdown import by_distance, by_visible, Group
 from sim_trainer.evaluation.confusion import confusion
 from sim_trainer.report.run_report import MeasuredSet, RunReport
@@ -60,7 +73,7 @@ def _thinned(curve) -> list[list[float]]:
 
 
 def _finite(value: Any) -> Any:
-    """A copy with plain types, five digits, and None for what JSON has no number for."""
+    """Return a copy with plain types, five digits, and None for what JSON has no number for."""
     if isinstance(value, dict):
         return {str(key): _finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The HTML of a report: a frame and small parts. Every text that is not markup is escaped here."""
 
 from __future__ import annotations
@@ -6,7 +20,6 @@ from collections.abc import Sequence
 from html import escape
 
 from matplotlib.figure import Figure
-
 from sim_trainer.report.encoding import figure_uri, picture_uri
 from sim_trainer.report.tiles import Tile
 
@@ -78,17 +91,17 @@ pre { overflow-x: auto; font-size: .78rem; line-height: 1.35; background: #f7f8f
 
 
 def page(title: str, parts: Sequence[str]) -> str:
-    """The whole document; ``parts`` are markup."""
+    """Return the whole document; ``parts`` are markup."""
     return _FRAME.format(title=escape(title), style=_STYLE, body='\n'.join(parts))
 
 
 def heading(text: str, level: int = 2) -> str:
-    """A heading."""
+    """Return a heading."""
     return f'<h{level}>{escape(text)}</h{level}>'
 
 
 def paragraph(text: str, kind: str = '') -> str:
-    """A paragraph; kind: summary or note."""
+    """Return a paragraph; kind: summary or note."""
     return f'<p class="{kind}">{escape(text)}</p>'
 
 
@@ -100,14 +113,14 @@ def facts(entries: dict[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose rows begin with their name."""
+    """Return a table whose rows begin with their name."""
     return (f'<div class="wide"><table><thead><tr>{"".join(map(_th, head))}</tr></thead><tbody>'
             + ''.join(f'<tr>{_th(row[0])}{"".join(_td(cell) for cell in row[1:])}</tr>'
                       for row in rows) + '</tbody></table></div>')
 
 
 def matrix(rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Counts, darker where there are more of the row: green on the diagonal, red elsewhere."""
+    """Return counts, darker where a row has more: green on the diagonal, red elsewhere."""
     head = ''.join(f'<th scope="col"><span>{escape(c)}</span></th>' for c in columns)
     body = ''
     for i, (name, row) in enumerate(zip(rows, counts)):
@@ -127,7 +140,7 @@ def charts(figures: Sequence[tuple[Figure, str]]) -> str:
 
 
 def tiles(pictures: Sequence[Tile], kind: str = '') -> str:
-    """A contact sheet that flows to the page's width; kind: samples for larger pictures."""
+    """Return a contact sheet that flows to the page's width; kind: samples for larger pictures."""
     return f'<div class="tiles {kind}">' + ''.join(
         f'<figure><img src="{picture_uri(tile.image_rgb)}" alt="{escape(tile.caption)}">'
         f'<figcaption>{escape(tile.caption)}</figcaption></figure>'

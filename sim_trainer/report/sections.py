@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The sections of a report, in their order."""
 
 from __future__ import annotations
@@ -14,8 +28,8 @@ from sim_trainer.report.plots import bin_chart, curve_chart, object_chart
 from sim_trainer.report.run_report import MeasuredSet, RunReport
 from sim_trainer.report.summary import duration, sentences, set_figures, SetFigures
 from sim_trainer.report.training_log import read_curves
-from sim_trainer.report.trust_plots import (
-    coverage_chart, reliability_chart, risk_chart, risk_curves, score_reliability)
+from sim_trainer.report.trust_plots import (coverage_chart, reliability_chart, risk_chart,
+                                            risk_curves, score_reliability)
 
 #: Sets with charts of their own, the main one included: what bounds the file's size.
 DETAILED_SETS = 6
@@ -25,7 +39,7 @@ NOTHING_THERE, MISSED = 'nothing, or a distractor', 'missed'
 
 
 def header(run: RunReport, figures: Sequence[SetFigures], now: datetime) -> str:
-    """What run this is, and what it came to."""
+    """Return what run this is, and what it came to."""
     provenance = run.contract.provenance
     entries = {'Written': now.strftime('%Y-%m-%d %H:%M')}
     if run.seconds is not None:
@@ -41,7 +55,7 @@ def header(run: RunReport, figures: Sequence[SetFigures], now: datetime) -> str:
 
 
 def set_table(figures: Sequence[SetFigures]) -> str:
-    """A row for each set of pictures."""
+    """Return a row for each set of pictures."""
     head = ['set', 'pictures', 'objects', 'found, %', 'mean, cm', 'median, cm', 'invented a '
             'picture', 'rotation, median °', 'in 50 %', 'in 90 %', 'in 95 %']
     rows = [[f.name, str(f.pictures), str(f.overall.count), _number(f.overall.found_percent, 1),
@@ -68,7 +82,7 @@ def training(run: RunReport) -> str:
 
 
 def predictions(sets: Sequence[MeasuredSet]) -> str:
-    """Samples and the worst errors."""
+    """Return samples and the worst errors."""
     return _section('Predictions', 'Green: truth. Red: detections, on whole pictures with their '
                     'score. In close views the object that is meant stands in the middle.', sets,
                     lambda measured, main: _pictures(
@@ -130,7 +144,7 @@ def _trust_charts(measured: MeasuredSet) -> str:
 
 
 def kinds(sets: Sequence[MeasuredSet]) -> str:
-    """The confusion matrix."""
+    """Return the confusion matrix."""
     return _section('Which kind is taken for which',
                     'Rows: what is there. Columns: what was reported within 5 cm of it. The '
                     'diagonal also holds objects reported as themselves but more than 2 cm off; '
@@ -145,7 +159,7 @@ def _matrix(measured: MeasuredSet) -> str:
 
 
 def details(run: RunReport, sets: Sequence[MeasuredSet]) -> str:
-    """Configuration and figures in full, folded."""
+    """Return configuration and figures in full, folded."""
     text = json.dumps(all_figures(run, sets), indent=1, ensure_ascii=False)
     return '\n'.join([page.heading('In full'),
                       page.folded('Resolved configuration', page.preformatted(run.config_text)),
@@ -154,7 +168,7 @@ def details(run: RunReport, sets: Sequence[MeasuredSet]) -> str:
 
 def _section(title: str, explanation: str, sets: Sequence[MeasuredSet],
              body: Callable[[MeasuredSet, bool], str]) -> str:
-    """The main set in the open, the others folded; sets without pictures have nothing to show."""
+    """Return the main set in the open, the others folded; without pictures there is none."""
     shown = [measured for measured in sets[:DETAILED_SETS] if measured.results]
     parts = [page.heading(title)]
     if not shown:

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The figures of a set, in a row and in plain sentences."""
 
 from __future__ import annotations
@@ -42,7 +56,7 @@ class SetFigures:
 
 
 def set_figures(measured: MeasuredSet) -> SetFigures:
-    """The figures of a set."""
+    """Return the figures of a set."""
     records = measured.records
     squared = [i.mahalanobis_squared for i in records.instances if i.found]
     return SetFigures(
@@ -52,7 +66,7 @@ def set_figures(measured: MeasuredSet) -> SetFigures:
 
 
 def sentences(figures: Sequence[SetFigures]) -> list[str]:
-    """What a run came to, for someone who reads nothing else; the main set is the first."""
+    """Return what a run came to, for someone who reads nothing else; the main set is the first."""
     if not figures or not figures[0].overall.count:
         return ['No object was asked for in any picture, so nothing is known of this model.'
                 if not any(f.overall.count for f in figures) else

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of a report: whole samples, and close views of the worst errors.
 
 Truth is green and detections are red, as ``evaluation.annotation`` draws them. Pictures are
@@ -10,7 +24,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.annotation import annotated
 from sim_trainer.evaluation.records import DetectionRecord, InstanceRecord
@@ -113,7 +126,7 @@ def _detection_tile(measured: MeasuredSet, record: DetectionRecord) -> Tile:
 
 def _close(measured: MeasuredSet, number: int, name: str, T_camera_object: np.ndarray,
            caption: str) -> Tile:
-    """A square window with an object in its middle; grey where it leaves the picture."""
+    """Return a square window with an object in its middle; grey where it leaves the picture."""
     camera = measured.results[number][0].camera
     least = min(camera.width_px, camera.height_px)
     centre = camera.project(T_camera_object[None, :3, 3])[0]
@@ -131,7 +144,7 @@ def _close(measured: MeasuredSet, number: int, name: str, T_camera_object: np.nd
 
 def _drawn(measured: MeasuredSet, number: int, window: tuple[int, int, int, int],
            size_px: tuple[int, int], labels: bool = True) -> np.ndarray:
-    """A window (left, top, width, height, px) of a picture at a size, drawn on."""
+    """Return a window (left, top, width, height, px) of a picture at a size, drawn on."""
     picture, detections = measured.results[number]
     left, top, width, height = window
     cut = np.full((height, width, 3), _OUTSIDE, np.uint8)

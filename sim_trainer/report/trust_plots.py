@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Charts of whether scores and covariances mean what they say."""
 
 from __future__ import annotations
@@ -7,11 +21,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
-
 from sim_trainer.evaluation.records import DetectionRecord, SetRecords
-from sim_trainer.evaluation.trust import (
-    chi2_share, coverage, reliability, Reliability, risk_curve, RiskCurve,
-    wilson_interval)
+from sim_trainer.evaluation.trust import (chi2_share, coverage, Reliability, reliability,
+                                          risk_curve, RiskCurve, wilson_interval)
 from sim_trainer.report.style import BLUE, empty_chart, GREEN, GREY, ORANGE, style, WIDTH_IN
 
 _SQUARE_IN = (WIDTH_IN, 3.9)
@@ -22,19 +34,18 @@ _LEAST_TOP = 5.0
 
 
 def judged(records: SetRecords) -> list[DetectionRecord]:
-    """Detections that are right or wrong, the forgiven ones left out."""
+    """Return detections that are right or wrong, the forgiven ones left out."""
     return [d for d in records.detections if d.right is not None]
 
 
 def score_reliability(records: SetRecords) -> Reliability:
-    """The reliability diagram of the score."""
+    """Return the reliability diagram of the score."""
     detections = judged(records)
     return reliability([d.score for d in detections], [d.right for d in detections])
 
 
 def risk_curves(records: SetRecords) -> dict[str, tuple[RiskCurve, RiskCurve]]:
-    """By order: share of wrong detections, and mean error (cm) of the right ones, over the kept.
-    """
+    """Return, by order, the share of wrong ones and the mean error (cm) of right ones kept."""
     detections = judged(records)
     right = [i for i in records.instances if i.found]
     errors_cm = [100 * i.position_error_m for i in right]
@@ -47,7 +58,7 @@ def risk_curves(records: SetRecords) -> dict[str, tuple[RiskCurve, RiskCurve]]:
 
 
 def reliability_chart(result: Reliability) -> Figure:
-    """What the score promises against what comes true, with the counts."""
+    """Return what the score promises against what comes true, with the counts."""
     with style():
         figure = Figure(_SQUARE_IN, layout='constrained')
         axis = figure.add_subplot()
@@ -78,7 +89,7 @@ def reliability_chart(result: Reliability) -> Figure:
 
 def _write_counts(axis: Axes, promised: np.ndarray, counts: Sequence[int],
                   gap: float) -> None:
-    """Counts under their points, apart where bins are narrow (most scores are near 1)."""
+    """Write counts under their points, apart where bins are narrow (most scores are near 1)."""
     places = np.array(promised, dtype=float)
     places[-1] = min(places[-1], 1 - gap / 5)
     for i in range(len(places) - 2, -1, -1):

@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The robot arm of a scene, or the column of somebody else's robot."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.transforms import make_transform
+import numpy as np
 from sim_trainer.configuration.randomization import ArmConfig
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.scene.materials import plain_material
@@ -18,7 +31,7 @@ _TRIES = 8
 
 def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
                T_base_camera: np.ndarray) -> list[Body]:
-    """The links of the arm in a random configuration, a column, or nothing; not painted yet."""
+    """Return the arm's links in a random configuration, a column, or nothing; not painted."""
     present, column = config.present.happens(rng), config.column.happens(rng)
     radius, height = rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.5)
     place = rng.uniform([-0.1, -0.1], [0.08, 0.1])

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Tape, labels and print on things: real objects carry them, and their edges look like corners."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from dr_perception.core.transforms import rotation_about
+import numpy as np
 from sim_trainer.rendering.patterns import PATTERN_COUNT
 from sim_trainer.rendering.shaders import MAX_DECALS
 from sim_trainer.scene.materials import random_color
@@ -18,7 +31,7 @@ _TILT_RAD = 0.12
 
 
 def with_decals(rng: np.random.Generator, body: Body, vertices: np.ndarray) -> Body:
-    """The body with one to ``MAX_DECALS`` decals.
+    """Return the body with one to ``MAX_DECALS`` decals.
 
     Args:
         rng: decides.
@@ -48,7 +61,7 @@ def _band(rng: np.random.Generator, low_m: np.ndarray, high_m: np.ndarray,
 
 def _label(rng: np.random.Generator, low_m: np.ndarray, high_m: np.ndarray,
            base: np.ndarray) -> Decal:
-    """A patch on one side, or print."""
+    """Return a patch on one side, or print."""
     axis, end = int(rng.integers(3)), rng.choice([-1.0, 1.0])
     centre_m, half_m = (low_m + high_m) / 2, (high_m - low_m) / 2
     across = [a for a in range(3) if a != axis]

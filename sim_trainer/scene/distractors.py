@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Things on the table that are not to be localized.
 
 None of them may pass for an object of the catalogue: a label would be missing. So every drawn
@@ -8,14 +22,13 @@ pose, with a symmetry, or when the axes of a box are swapped; when they differ, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 import logging
 import zlib
-from collections.abc import Callable, Sequence
-
-import numpy as np
-from scipy.spatial import ConvexHull
 
 from dr_perception.core.objects import ObjectModel
+import numpy as np
+from scipy.spatial import ConvexHull
 from sim_trainer.configuration.distractors import DistractorConfig, NEAREST_RATIO
 from sim_trainer.objects import primitives, solids
 from sim_trainer.objects.decimation import decimated

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Frame index in, scene record out: every randomizer with a generator of its own."""
 
 from __future__ import annotations
@@ -5,16 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
+import numpy as np
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.objects.decimation import decimated
 from sim_trainer.physics.world import PhysicsWorld
-from sim_trainer.rendering.meshes import DrawMesh, draw_mesh, draw_mesh_file
+from sim_trainer.rendering.meshes import draw_mesh, draw_mesh_file, DrawMesh
 from sim_trainer.scene.arm import random_arm
 from sim_trainer.scene.decals import with_decals
 from sim_trainer.scene.distractors import DistractorLibrary
@@ -103,7 +116,7 @@ class SceneGenerator:
 
     def scene(self, frame_index: int, whole_picture: bool = False,
               only: Iterable[str] | None = None) -> SceneRecord:
-        """The scene of one frame; the same for the same configuration and index.
+        """Return the scene of one frame; the same for the same configuration and index.
 
         Args:
             frame_index: 0, 1, ...
@@ -211,7 +224,7 @@ class SceneGenerator:
             'randomization.objects.count')
 
     def _check_view(self) -> None:
-        """The nominal camera must see a part of the workspace."""
+        """Refuse a nominal camera that sees no part of the workspace."""
         x0, x1, y0, y1 = self.workspace_m
         grid = np.stack([*np.meshgrid(np.linspace(x0, x1, 9), np.linspace(y0, y1, 9)),
                          np.full((9, 9), 0.02)], -1).reshape(-1, 3)

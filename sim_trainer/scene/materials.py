@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Random materials: colours, pattern or picture, roughness, metalness."""
 
 from __future__ import annotations
 
 import colorsys
-import zlib
 from dataclasses import replace
+import zlib
 
 import numpy as np
-
 from sim_trainer.configuration.randomization import TextureConfig
 from sim_trainer.rendering.patterns import PATTERN_COUNT
 from sim_trainer.scene.record import Material
@@ -23,7 +36,7 @@ _NOMINAL = {'object': (0.75, 0.35, 0.2), 'distractor': (0.25, 0.45, 0.65),
 
 
 def plain_material(kind: str) -> Material:
-    """The nominal material of a kind of body."""
+    """Return the nominal material of a kind of body."""
     color = _NOMINAL[kind]
     return Material(color, color, 0, 0.1, 0.0, (0.0, 0.0), 0, 0.0, 0.6, 0.0, 0.5)
 
@@ -32,7 +45,8 @@ class Painter:
     """Draws materials by the law of a configuration."""
 
     def __init__(self, config: TextureConfig, seed: int, picture_count: int) -> None:
-        """
+        """Take a law.
+
         Args:
             config: the law.
             seed: decides the textures where their number is limited.
@@ -42,7 +56,7 @@ class Painter:
 
     def paint(self, rng: np.random.Generator, kind: str,
               color: tuple[float, float, float] | None = None, spread: float = 0.0) -> Material:
-        """A material for a body.
+        """Return a material for a body.
 
         Args:
             rng: decides.
@@ -89,8 +103,7 @@ class Painter:
 
 def _recolored(rng: np.random.Generator, material: Material, color: tuple[float, float, float],
                spread: float) -> Material:
-    """The material in a known colour: its patterns in tones of that colour, no picture, no metal.
-    """
+    """Return the material in a known colour: patterns in its tones, no picture, no metal."""
     own = np.array(color) + rng.normal(0, spread) + rng.normal(0, spread / 3, 3)
     other = own if material.color_b == material.color_a else own + rng.normal(0, 0.1)
     first, second = (tuple(float(c) for c in np.clip(tone, 0, 1)) for tone in (own, other))
@@ -98,14 +111,14 @@ def _recolored(rng: np.random.Generator, material: Material, color: tuple[float,
 
 
 def pictured(material: Material, picture: int, rng: np.random.Generator) -> Material:
-    """The material with a picture for its colour, slightly tinted."""
+    """Return the material with a picture for its colour, slightly tinted."""
     tint = tuple(float(c) for c in np.clip(rng.uniform(0.6, 1.0) * rng.uniform(0.85, 1.0, 3),
                                            0, 1))
     return replace(material, color_a=tint, color_b=tint, grain_strength=0.0, picture=picture)
 
 
 def random_color(rng: np.random.Generator) -> tuple[float, float, float]:
-    """An sRGB colour: half of them anywhere in the cube, half of the muted kind rooms hold."""
+    """Return an sRGB colour: half the time from anywhere, half of the muted kind of rooms."""
     if rng.random() < 0.5:
         return tuple(float(c) for c in rng.random(3))
     saturation = rng.beta(1.2, 2.5)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The view that a calibration tells, where the true one differs from it.
 
 Convention:
@@ -9,10 +23,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import (invert_transform, make_transform, rotation_from_rotvec)
+from dr_perception.core.transforms import invert_transform, make_transform, rotation_from_rotvec
+import numpy as np
 from sim_trainer.configuration.calibration_error import CalibrationErrorConfig
 
 
@@ -65,7 +78,7 @@ def miscalibrated(rng: np.random.Generator, T_base_camera: np.ndarray, pivot_m: 
 
 def told_view(camera: PinholeCamera, T_base_camera: np.ndarray, T_told_base: np.ndarray,
               zoom: float) -> ToldView:
-    """The view of a drawn camera whose focal lengths are ``zoom`` times the told ones."""
+    """Return the view of a drawn camera whose focal lengths are ``zoom`` times the told ones."""
     return ToldView(replace(camera, fx_px=camera.fx_px / zoom, fy_px=camera.fy_px / zoom),
                     T_base_camera, T_told_base)
 

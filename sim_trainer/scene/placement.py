@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where things stand on the table: anywhere, close together, or in front of one another."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-
-import numpy as np
+import math
 
 from dr_perception.core.transforms import make_transform, rotation_from_quat_xyzw
+import numpy as np
 
 #: Attempts to find room for a thing before it is left out.
 TRIES = 30
@@ -15,7 +28,7 @@ GAP_M = 0.002
 
 
 def random_rotation(rng: np.random.Generator) -> np.ndarray:
-    """A rotation uniform over all of SO(3) (a normalized 4-D normal is uniform)."""
+    """Return a rotation uniform over all of SO(3) (a normalized 4-D normal is uniform)."""
     return rotation_from_quat_xyzw(rng.normal(size=4))
 
 
@@ -43,7 +56,7 @@ class Table:
 
     def find_room(self, rng: np.random.Generator, radius_m: float, crowded: bool,
                   in_front: bool = False) -> np.ndarray | None:
-        """A free place (2,) for a disc, or None; it is taken at once.
+        """Return a free place (2,) for a disc, or None; it is taken at once.
 
         Args:
             rng: generator of this draw.
@@ -69,8 +82,10 @@ class Table:
 
     def take_in_front(self, rng: np.random.Generator, place_m: np.ndarray, hidden_radius_m: float,
                       radius_m: float) -> np.ndarray | None:
-        """A free place (2,) between a thing and the camera, or None. It may be off the table's
-        workspace: what hides things stands anywhere."""
+        """Return a free place (2,) between a thing and the camera, or None.
+
+        It may be off the table's workspace: what hides things stands anywhere.
+        """
         bearing = self._bearing(float(place_m[0]), float(place_m[1]))
         for _ in range(6):
             angle = bearing + rng.normal(0, 0.35)

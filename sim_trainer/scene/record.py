@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The drawn scene: frozen values from which a picture can be drawn again.
 
 Frames: everything is in ``base`` (x forward, z up, table top at z = 0), metres. Colours are sRGB
@@ -8,9 +22,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
+import numpy as np
 from sim_trainer.scene.miscalibration import ToldView
 from sim_trainer.sensor.background import BackgroundDraw
 from sim_trainer.sensor.effects import SensorDraw

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scene records on disk: JSON lines from which every picture can be drawn again, bit for bit.
 
 File ``scene_records.jsonl``: one line a picture, ``{"version": 2, "picture_id": 7, "record":
@@ -11,18 +25,17 @@ Written and read by the type hints of the dataclasses alone: a new field needs n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import dataclasses
+from functools import lru_cache
 import json
+from pathlib import Path
 import types
 import typing
-from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from dr_perception.core.errors import PerceptionError
+import numpy as np
 from sim_trainer.errors import DatasetError
 from sim_trainer.scene.record import SceneRecord
 
@@ -32,12 +45,12 @@ _LINE_KEYS = {'version', 'picture_id', 'record'}
 
 
 def record_to_plain(record: SceneRecord) -> dict[str, Any]:
-    """A record as JSON values, from which ``record_from_plain`` makes an equal one."""
+    """Return a record as JSON values, from which ``record_from_plain`` makes an equal one."""
     return _to_plain(record)
 
 
 def record_from_plain(data: Any) -> SceneRecord:
-    """The record of JSON values.
+    """Return the record of JSON values.
 
     Raises:
         DatasetError: a field is unknown, missing or of another type; names its dotted path.
@@ -115,7 +128,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def _from_plain(hint: Any, data: Any, where: str) -> Any:
-    """The value of one type hint."""
+    """Return the value of one type hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if data is None and type(None) in arguments:

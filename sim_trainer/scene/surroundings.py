@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The table, the room and what stands about in it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from dr_perception.core.transforms import make_transform, rotation_about
+import numpy as np
 from sim_trainer.configuration.randomization import SurroundingsConfig
 from sim_trainer.scene.materials import plain_material
 from sim_trainer.scene.record import Body
@@ -44,7 +57,7 @@ def random_surroundings(rng: np.random.Generator, config: SurroundingsConfig,
 
 def _room(rng: np.random.Generator, config: SurroundingsConfig,
           workspace_m: tuple[float, float, float, float]) -> list[Body]:
-    """The same for a camera on the side of +x."""
+    """Return the same for a camera on the side of +x."""
     x0, x1, y0, y1 = workspace_m
     if not config.enabled:
         return [_slab('table', x0 - 0.3, x1 + 0.4, y0 - 0.4, y1 + 0.4, 0.05),
@@ -73,7 +86,7 @@ def _room(rng: np.random.Generator, config: SurroundingsConfig,
 
 
 def _walls(places_m: tuple[float, float, float], turn_rad: float) -> list[Body]:
-    """The wall behind at x, those on the left and right at y."""
+    """Return the wall behind at x, those on the left and right at y."""
     behind, left, right = places_m
     return [_box('room', size, centre, turn_rad) for centre, size in (
         ((behind, 0, 0), (0.05, 12, 8)), ((0, left, 0), (12, 0.05, 8)),

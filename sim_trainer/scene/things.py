@@ -1,22 +1,34 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What stands on the table: objects and distractors, placed one by one or dropped together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.spatial import ConvexHull
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.resting import rotation_to_down
 from dr_perception.core.transforms import rotation_about
+import numpy as np
+from scipy.spatial import ConvexHull
 from sim_trainer.configuration.randomization import PlacementConfig
 from sim_trainer.objects.resting import tumbled_faces
 from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.materials import plain_material
-from sim_trainer.scene.placement import (Table, footprint_radius, random_rotation,
-                                         standing_pose)
+from sim_trainer.scene.placement import footprint_radius, random_rotation, standing_pose, Table
 from sim_trainer.scene.record import Body
 
 #: Corners of a body in physics: a cylinder of 64 sides rolls no better than one of 16.
@@ -94,7 +106,7 @@ class TableSetter:
 
     def dropped(self, rng: np.random.Generator, things: list[_Thing], middle_m: np.ndarray
                 ) -> list[Body]:
-        """The same things let fall round the middle (2,) of the table; what came to rest."""
+        """Let the things fall round the middle (2,) of the table; return what came to rest."""
         poses = []
         for thing in things:
             pose = thing.body.T_base_body.copy()
@@ -107,7 +119,7 @@ class TableSetter:
                 if pose is not None]
 
     def _hull(self, thing: _Thing) -> np.ndarray:
-        """Indices of the corners that stand for a thing's convex hull in physics."""
+        """Return indices of the corners that stand for a thing's convex hull in physics."""
         # Scaling along the axes keeps a hull's corners, so one choice serves all scales of a mesh;
         # it is made from the mesh itself, because the scale seen first differs between workers.
         name = thing.body.mesh
@@ -164,7 +176,7 @@ def _put(rng: np.random.Generator, table: Table, name: str, kind: str, corners_m
 
 
 def hull_corners(vertices_m: np.ndarray, most: int) -> np.ndarray:
-    """Indices of at most ``most`` vertices (V, 3) that span the convex hull best."""
+    """Return indices of at most ``most`` vertices (V, 3) that span the convex hull best."""
     corners = ConvexHull(vertices_m).vertices
     if len(corners) <= most:
         return np.sort(corners)

@@ -1,20 +1,33 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Random camera poses round the nominal, and the window of the picture that is drawn."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import rotation_from_rotvec
+import numpy as np
 from sim_trainer.configuration.randomization import ViewpointConfig
 from sim_trainer.configuration.schema import CameraConfig, FramesConfig
 
 
 def random_viewpoint(rng: np.random.Generator, camera: CameraConfig, config: ViewpointConfig
                      ) -> tuple[PinholeCamera, np.ndarray]:
-    """A whole camera and ``T_base_camera``.
+    """Return a whole camera and ``T_base_camera``.
 
     Source: Tobin et al. 2017, section III-B: position in a box round the nominal, view direction
     turned by up to 0.1 rad, field of view scaled by up to 5 %.
@@ -34,7 +47,7 @@ def random_viewpoint(rng: np.random.Generator, camera: CameraConfig, config: Vie
 def random_window(rng: np.random.Generator, camera: PinholeCamera, T_base_camera: np.ndarray,
                   workspace_m: tuple[float, float, float, float], frames: FramesConfig
                   ) -> PinholeCamera:
-    """The camera of the window to draw: mostly over the workspace, sometimes anywhere."""
+    """Return the camera of the window to draw: mostly over the workspace, sometimes anywhere."""
     scaled = camera.resized(round(camera.width_px * frames.scale),
                             round(camera.height_px * frames.scale))
     width = min(frames.window_width_px, scaled.width_px)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Another picture behind the scene: clutter that no scene file describes.
 
 Source of the idea: the recipes of BOP's entrants (GDR-Net and its family), which put photographs
@@ -10,7 +24,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
 from sim_trainer.configuration.sensor import BackgroundConfig
 
 #: Exponent of a display, near enough for the brightness of a random picture.
@@ -35,7 +48,7 @@ class BackgroundDraw:
 
 def draw_background(rng: np.random.Generator, config: BackgroundConfig, picture_count: int
                     ) -> BackgroundDraw | None:
-    """A random replacement, or None where the background stays as it was drawn.
+    """Return a random replacement, or None where the background stays as it was drawn.
 
     Every number is drawn in either case, so that the probability shifts no later draw.
     """
@@ -64,7 +77,7 @@ def replace_background(image_rgb: np.ndarray, background_mask: np.ndarray,
                        crop_place: tuple[float, float] = (0.5, 0.5), mirrored: bool = False,
                        gain_stops: tuple[float, float, float] = (0.0, 0.0, 0.0),
                        edge_sigma_px: float = 0.0) -> np.ndarray:
-    """A picture behind what is not background.
+    """Return a picture behind what is not background.
 
     The two are mixed as they are coded, like the antialiased edges of a finished picture.
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Light to code and back, the camera's tone curve, and the colours of its software."""
 
 from __future__ import annotations
@@ -19,7 +33,7 @@ def to_linear(code: np.ndarray) -> np.ndarray:
 
 
 def to_code(linear: np.ndarray) -> np.ndarray:
-    """The inverse of ``to_linear``."""
+    """Return the inverse of ``to_linear``."""
     return np.where(linear <= 0.0031308, linear * 12.92,
                     1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
 
@@ -45,7 +59,7 @@ def quantize(linear: np.ndarray, gains: tuple[float, float, float]) -> np.ndarra
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
-    """The sRGB-coded picture (H, W, 3) uint8 of linear light (H, W, 3) uint16.
+    """Return the sRGB-coded picture (H, W, 3) uint8 of linear light (H, W, 3) uint16.
 
     Quantized ``decode`` comes back to the same 256 codes: the first one is 20 steps above black.
     """
@@ -53,7 +67,7 @@ def encode(linear: np.ndarray) -> np.ndarray:
 
 
 def tone_table(gamma: float, s_curve: float, contrast: float, offset_levels: float) -> np.ndarray:
-    """The camera's tone curve on gamma-coded values; see ``ToneConfig``. (256,) uint8."""
+    """Return the camera's tone curve on gamma-coded values; see ``ToneConfig``. (256,) uint8."""
     x = (np.arange(256) / 255) ** gamma
     x = x + s_curve * (x * x * (3 - 2 * x) - x)
     x = (x - 0.5) * contrast + 0.5 + offset_levels / 255
@@ -61,7 +75,7 @@ def tone_table(gamma: float, s_curve: float, contrast: float, offset_levels: flo
 
 
 def color_matrix(saturation: float, hue_shift_deg: float) -> np.ndarray:
-    """A (3, 3) float32 that turns the hue about grey and scales the distance from grey."""
+    """Return a (3, 3) float32 that turns the hue about grey and scales the distance from grey."""
     axis = np.ones(3) / np.sqrt(3)
     angle = np.radians(hue_shift_deg)
     K = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What lens, sensor and camera software do to a picture, in physical order.
 
 Linear light: lens blur -> defocus -> motion blur -> vignetting -> exposure -> shot and read
@@ -19,7 +33,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
 from sim_trainer.configuration.laws import Chance, Range
 from sim_trainer.configuration.sensor import SensorConfig
 from sim_trainer.sensor import color, noise, optics, processor
@@ -67,7 +80,7 @@ IDEAL = SensorDraw()
 
 
 def draw_sensor(rng: np.random.Generator, config: SensorConfig = SensorConfig()) -> SensorDraw:
-    """A random sensor by the laws of the configuration.
+    """Return a random sensor by the laws of the configuration.
 
     Every number is drawn whether its effect acts or not: to switch one effect off, or to change
     its law, shifts no other.
@@ -127,7 +140,7 @@ def _log_uniform(rng: np.random.Generator, law: Range) -> float:
 
 
 def apply_sensor(image_rgb: np.ndarray, draw: SensorDraw) -> np.ndarray:
-    """The picture (H, W, 3) uint8 as that sensor would give it; a new array of the same size."""
+    """Return the picture (H, W, 3) uint8 as that sensor would give it; a new array."""
     image = _expose(image_rgb, draw)
     if draw.sharpening:
         image = processor.sharpen(image, draw.sharpening, draw.sharpening_sigma_px)
@@ -142,7 +155,7 @@ def apply_sensor(image_rgb: np.ndarray, draw: SensorDraw) -> np.ndarray:
 
 
 def _expose(image_rgb: np.ndarray, draw: SensorDraw) -> np.ndarray:
-    """The part that acts on linear light; codes in, codes out."""
+    """Return the part that acts on linear light; codes in, codes out."""
     stops = [draw.exposure_stops + stops for stops in draw.white_balance_stops]
     spreads = draw.blur_sigma_px or draw.defocus_radius_px or draw.motion_length_px
     if not (spreads or draw.vignetting or draw.full_well_electrons or draw.bayer_phase >= 0

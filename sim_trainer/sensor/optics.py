@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What happens to the light before it is counted: blur of the lens and of motion, vignetting.
 
 All of it acts on linear light, where a bright point spreads over a dark neighbourhood as it does
@@ -17,7 +31,7 @@ _PARTS = 8
 
 
 def disc_kernel(radius_px: float) -> np.ndarray:
-    """The antialiased disc that an unfocused lens makes of a point: (K, K) float32 of sum 1."""
+    """Return the disc that an unfocused lens makes of a point: (K, K) float32 of sum 1."""
     half = max(0, int(np.ceil(radius_px - 0.5)))
     size, parts = 2 * half + 1, _PARTS
     # The part of each pixel that is inside, counted at the middles of its 8 x 8 parts.
@@ -28,7 +42,7 @@ def disc_kernel(radius_px: float) -> np.ndarray:
 
 
 def line_kernel(length_px: float, angle_deg: float) -> np.ndarray:
-    """The antialiased line that motion makes of a point: (K, K) float32 of sum 1.
+    """Return the antialiased line that motion makes of a point: (K, K) float32 of sum 1.
 
     The angle is from +x (right) towards +y (down).
     """

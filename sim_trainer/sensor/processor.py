@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What the camera's processor does: demosaicing, sharpening, JPEG."""
 
 from __future__ import annotations
@@ -38,7 +52,7 @@ def sharpen(image: np.ndarray, amount: float, sigma_px: float) -> np.ndarray:
 
 
 def compress(image_rgb: np.ndarray, quality: int) -> np.ndarray:
-    """The picture (H, W, 3) uint8 after JPEG of that quality, 1...100."""
+    """Return the picture (H, W, 3) uint8 after JPEG of that quality, 1...100."""
     # In the order that OpenCV codes: with red and blue exchanged the luma's weights would be too.
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     coded = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

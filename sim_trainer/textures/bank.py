@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """All textures of a configuration: patterns, the user's pictures, the objects' own."""
 
 from __future__ import annotations
@@ -6,9 +20,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.objects.mesh_file import MeshFile, draw_geometry
+from sim_trainer.objects.mesh_file import draw_geometry, MeshFile
 from sim_trainer.rendering.patterns import make_patterns
 from sim_trainer.sensor.procedural import procedural_pictures
 from sim_trainer.textures.pictures import load_pictures

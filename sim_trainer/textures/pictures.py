@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures of the user (photographs of floors, posters, rooms) as textures of any surface."""
 
 from __future__ import annotations
 
-import logging
-import struct
 from dataclasses import dataclass
+import logging
 from pathlib import Path
+import struct
 
 import cv2
 import numpy as np
-
 from sim_trainer.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -176,8 +189,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _to_rgb(picture: np.ndarray) -> np.ndarray:
-    """8-bit RGB of what OpenCV decoded: grey, colour or with alpha (put on mid-grey), 8...16 bit.
-    """
+    """Return 8-bit RGB of what OpenCV decoded: grey, colour or alpha (on mid-grey), 8...16 bit."""
     if picture.dtype == np.uint16:
         picture = (picture >> 8).astype(np.uint8)
     elif picture.dtype != np.uint8:

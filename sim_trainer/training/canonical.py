@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """An object's keypoints in all the ways in which it looks the same.
 
 A network cannot tell them apart, so the loss takes the nearest. Finite groups are listed. Round
@@ -7,10 +21,9 @@ function of the view, and a keypoint on the rim is where the outline is, for eve
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import rotation_about, transform_points
+import numpy as np
 from sim_trainer.objects.catalogue import CONTINUOUS_SAMPLES
 
 #: A camera right over a round object sees no side that is turned to it; then the picture's lower

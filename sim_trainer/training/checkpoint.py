@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Full-state checkpoints: written whole or not at all, read without running code from the file."""
 
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
-
-import torch
+import zipfile
 
 from sim_trainer.errors import CheckpointError
+import torch
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -41,7 +54,7 @@ def save_snapshot(folder: Path, step: int, weights: dict[str, Any]) -> None:
 
 
 def load_snapshots(folder: Path) -> dict[int, dict[str, Any]]:
-    """The kept weights by step, ascending.
+    """Return the kept weights by step, ascending.
 
     Raises:
         CheckpointError: one cannot be read.

@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """torch.compile, where this machine can."""
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections.abc import Callable
 from functools import cache
+import logging
+import shutil
 from typing import TypeVar
 
-import torch
-
 from sim_trainer.configuration.training import TrainingConfig
+import torch
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +31,7 @@ Function = TypeVar('Function', bound=Callable)
 
 
 def compiled(function: Function, settings: TrainingConfig) -> Function:
-    """A network or function through torch.compile (a network: 2x faster on a CPU), or as it is."""
+    """Return a network (then 2x faster on a CPU) or another function compiled, or as it is."""
     if not (settings.compile and _can_compile()):
         return function
     return torch.compile(function, dynamic=False)
@@ -26,7 +39,7 @@ def compiled(function: Function, settings: TrainingConfig) -> Function:
 
 @cache
 def _can_compile() -> bool:
-    """Tried once on a small function: what is missing would else end the training much later."""
+    """Try it once on a small function: what is missing would else end the training much later."""
     if not (torch.cuda.is_available() or shutil.which('g++')):
         logger.warning('no g++: training runs about half as fast; install g++ to compile the '
                        'network')

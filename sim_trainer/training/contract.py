@@ -1,24 +1,37 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The contract of a trained network, before calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 import platform
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-import torch
 
 from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.scoring import FEATURES
 from dr_perception.core.trained_range import DISTANCE_KEY, ELEVATION_KEY, view_elevation_deg
+import numpy as np
 from sim_trainer import __version__
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.dataset.frames import scene_key
 from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
+import torch
 
 #: Trust in the support plane, beside what the calibration may be off.
 PLANE_SIGMA_M, TILT_SIGMA_RAD = 0.001, 0.01
@@ -32,7 +45,7 @@ _DISTANCE_ROOM_M, _ELEVATION_ROOM_DEG = 0.02, 1.0
 
 def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
                   pictures: Sequence[BopPicture] = ()) -> ModelContract:
-    """What the runtime has to know of a network that this configuration trained.
+    """Return what the runtime has to know of a network that this configuration trained.
 
     Args:
         config: of the run.
@@ -68,7 +81,7 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
 
 
 def _covered(pictures: Sequence[BopPicture]) -> dict[str, Any]:
-    """The distances and view angles of what is seen in pictures, with a little room."""
+    """Return the distances and view angles of what is seen in pictures, with a little room."""
     views = [(float(np.linalg.norm(i.T_camera_object[:3, 3])),
               view_elevation_deg(i.T_camera_object, picture.T_base_camera))
              for picture in pictures for i in picture.instances

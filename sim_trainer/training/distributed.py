@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Several processes that train one network: started by torchrun, on one machine or several.
 
     torchrun --nproc-per-node 2 -m sim_trainer train CONFIG --output DIR
@@ -8,16 +22,15 @@ averaged. Process 0 writes everything. One process alone is a group of one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import os
-from collections.abc import Iterable
 from typing import Any
-
-import torch
-from torch import Tensor, distributed, nn
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import ConfigurationError
+import torch
+from torch import distributed, nn, Tensor
 
 #: Added to the seed for each further process: other pictures, other windows.
 RANK_SEED = 10_000_019
@@ -57,7 +70,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def part_of(self, config: SceneConfig) -> SceneConfig:
-        """What this process draws and trains of a run: its share, of a seed of its own.
+        """Return what this process draws and trains of a run: its share, of a seed of its own.
 
         Raises:
             ConfigurationError: the batch does not divide.
@@ -75,7 +88,7 @@ class ProcessGroup:
             training=dataclasses.replace(config.training, batch_size=batch // self.size))
 
     def told(self, value: Any) -> Any:
-        """What process 0 has, in every process."""
+        """Return what process 0 has, in every process."""
         if self.size == 1:
             return value
         box = [value]

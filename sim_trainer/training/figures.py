@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Figures of a run: training curves and predictions."""
 
 from __future__ import annotations
@@ -5,10 +19,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Detection
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.annotation import annotated, write_sheet
 
@@ -36,6 +49,6 @@ def write_curves(log_path: Path, path: Path) -> None:
 
 def write_predictions(shown: list[tuple[BopPicture, list[Detection]]], contract: ModelContract,
                       path: Path) -> None:
-    """A contact sheet of detections (red) on truth (green)."""
+    """Write a contact sheet of detections (red) on truth (green)."""
     write_sheet([annotated(picture, detections, contract.objects)
                  for picture, detections in shown], path)

@@ -1,12 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """After training: choose a snapshot, calibrate, measure, write the model and the report."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import json
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +41,7 @@ from sim_trainer.training.checkpoint import load_snapshots
 from sim_trainer.training.contract import make_contract
 from sim_trainer.training.figures import write_curves, write_predictions
 from sim_trainer.training.networks.keypoints import build_network
-from sim_trainer.validation.choice import Snapshot, choose, snapshot_path
+from sim_trainer.validation.choice import choose, Snapshot, snapshot_path
 from sim_trainer.validation.stress import stress_pictures
 
 logger = logging.getLogger(__name__)
@@ -104,7 +118,7 @@ def _exported(config: SceneConfig, contract: ModelContract, folder: Path, all_of
 
 def _measured(model_path: Path, sets: dict[str, list[BopPicture]]
               ) -> tuple[dict[str, Results], dict[str, dict[str, Any]]]:
-    """What the model finds in each set, and the figures of each."""
+    """Return what the model finds in each set, and the figures of each."""
     estimator = PoseEstimator.from_file(model_path)
     found: dict[str, Results] = {}
     figures = {}

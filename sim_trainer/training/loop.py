@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The training loop, top to bottom: samples -> network -> loss -> optimizer -> checkpoint.
 
 ``--resume`` continues exactly: sample n depends on (seed, n) alone, nothing else is random, and a
@@ -6,6 +20,9 @@ checkpoint holds weights, averaged weights, optimizer state and the step.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 import contextlib
 import copy
 import dataclasses
@@ -13,18 +30,11 @@ import hashlib
 import json
 import logging
 import math
+from pathlib import Path
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
-from tqdm import tqdm
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
@@ -34,6 +44,9 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.tasks import Task
+import torch
+from torch import nn
+from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +60,7 @@ class Interrupted(Exception):
 
 
 def config_key(config: SceneConfig) -> str:
-    """A hash of everything that decides the weights; workers and checkpoints do not."""
+    """Return a hash of everything that decides the weights; workers and checkpoints do not."""
     data = dataclasses.asdict(config)
     del data['frames']['workers']
     for entry in data['objects']:
@@ -139,8 +152,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
 
 
 def snapshot_steps(steps: int, count: int) -> set[int]:
-    """Steps after which the averaged weights are kept: ``count`` in the last half, and the end.
-    """
+    """Return the steps that keep the averaged weights: ``count`` in the last half, and the end."""
     return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
 
 

@@ -1,17 +1,30 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Losses of the keypoint network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dr_perception.core.candidates import LOG_SCALE_RANGE
 import numpy as np
+from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
+from sim_trainer.training.samples import Sample
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from dr_perception.core.candidates import LOG_SCALE_RANGE
-from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
-from sim_trainer.training.samples import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +44,13 @@ class Batch:
     surface_ignore: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
+        """Return the batch on a device."""
         return Batch(*(value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
                        for value in vars(self).values()))
 
 
 def collate(samples: list[Sample], keypoint_count: int) -> Batch:
-    """A batch of samples."""
+    """Return a batch of samples."""
     image = torch.from_numpy(np.stack([s.image_rgb for s in samples])).permute(0, 3, 1, 2)
     targets = [s.targets for s in samples]
     cells, instances, keypoints = [], [], []
@@ -68,7 +81,9 @@ def heat_loss(logits: Tensor, heat: Tensor, ignore: Tensor, weight: Tensor) -> T
     """Penalty-reduced focal loss, per marked cell.
 
     Args:
-        logits, heat, ignore: (N, C, h, w).
+        logits: (N, C, h, w).
+        heat: (N, C, h, w), what is wanted.
+        ignore: (N, C, h, w) bool, what is not asked.
         weight: (N, 1, h, w), what a marked cell counts.
 
     Source: Zhou et al. 2019, "Objects as Points", equation 1 (alpha 2, beta 4).

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Muon: momentum whose step has the same strength in every direction of a weight matrix.
 
 The gradient of a convolution is dominated by a few directions; what the others would teach is
@@ -58,7 +72,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The nearest matrix (R, C) float32 whose singular values are all about 1.
+    """Return the nearest matrix (R, C) float32 whose singular values are all about 1.
 
     The iteration X <- (a + b XX' + c (XX')^2) X is carried out on the small matrix XX' alone, all
     of whose polynomials commute; X itself, with many columns, is multiplied once, at the end.
@@ -81,7 +95,7 @@ def orthogonalized(matrix: Tensor) -> Tensor:
 
 
 def _step_of(gradient: Tensor) -> Tensor:
-    """The step of a weight tensor; tall matrices take longer ones, as they pass on less a row."""
+    """Return the step of a weight tensor; tall matrices pass on less a row: longer steps."""
     matrix = gradient.reshape(len(gradient), -1)
     rows, columns = matrix.shape
     step = orthogonalized(matrix) * max(1.0, rows / columns) ** 0.5

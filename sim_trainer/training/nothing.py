@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures in which nothing is to be found: a capped or blinded lens, static, an upside-down view.
 
 A network that has only ever seen tables says something about everything; a few such samples teach
@@ -64,7 +78,7 @@ def _covered(rng: np.random.Generator, image_rgb: np.ndarray) -> np.ndarray:
 
 
 def _turned(rng: np.random.Generator, image_rgb: np.ndarray) -> np.ndarray:
-    """The scene upside down."""
+    """Return the scene upside down."""
     return np.ascontiguousarray(image_rgb[::-1, ::-1])
 
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The optimizers of a network and how their learning rates run over a training."""
 
 from __future__ import annotations
@@ -5,11 +19,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-from torch import nn
-
 from sim_trainer.configuration.training import TrainingConfig
 from sim_trainer.training.muon import Muon
+import torch
+from torch import nn
 
 WARMUP_STEPS = 300
 
@@ -60,7 +73,7 @@ class Optimizer:
             part.step()
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """What a checkpoint keeps."""
+        """Return what a checkpoint keeps."""
         return [part.state_dict() for part in self._parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:

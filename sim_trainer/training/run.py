@@ -1,12 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """One training run: draw, train, export, calibrate, measure, report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-import torch
-import yaml
 
 from sim_trainer import __version__
 from sim_trainer.configuration.loader import to_plain
@@ -19,6 +30,8 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.finish import finish_keypoints
 from sim_trainer.training.loop import config_key, train
 from sim_trainer.training.tasks import make_task
+import torch
+import yaml
 
 
 def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None:

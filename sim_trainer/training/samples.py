@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From a frame to a training sample: a turned, scaled window, the sensor, and the targets."""
 
 from __future__ import annotations
@@ -6,10 +20,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import transform_points
+import numpy as np
 from sim_trainer.configuration.sensor import SensorConfig
 from sim_trainer.dataset.frames import Frame
 from sim_trainer.scene.randomness import frame_rng
@@ -161,7 +174,7 @@ def sample_size(width_px: int, height_px: int) -> tuple[int, int]:
 
 
 def random_affine(rng: np.random.Generator, width_px: int, height_px: int) -> np.ndarray:
-    """A (2, 3) map from frame pixels to sample pixels: turn, zoom and a random place."""
+    """Return a (2, 3) map from frame pixels to sample pixels: turn, zoom and a random place."""
     size = np.array(sample_size(width_px, height_px))
     zoom = np.exp(rng.uniform(-ZOOM, ZOOM))
     turn = np.radians(rng.uniform(-TURN_DEG, TURN_DEG))

@@ -1,10 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What the training loop needs to know of a model: its network, samples and loss."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
-
-from torch import Tensor, nn
 
 from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
@@ -16,6 +28,7 @@ from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
 from sim_trainer.training.networks.keypoints import build_network
 from sim_trainer.training.samples import SampleMaker
+from torch import nn, Tensor
 
 #: Weights of the losses beside the heat's; all terms are of the order of 1 when training has
 #: settled.
@@ -33,13 +46,13 @@ class Task(Protocol):
         """Training sample ``number``."""
 
     def collate(self, samples: list[Any]) -> Any:
-        """A batch."""
+        """Return a batch."""
 
     def image(self, batch: Any) -> Tensor:
-        """The network's input of a batch."""
+        """Return the network's input of a batch."""
 
     def loss(self, outputs: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        """The loss to minimize and figures for the log."""
+        """Return the loss to minimize and figures for the log."""
 
 
 class KeypointTask:
@@ -91,7 +104,7 @@ class KeypointTask:
 
 def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectModel, ...]
               ) -> Task:
-    """The task that ``training.model`` names."""
+    """Return the task that ``training.model`` names."""
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import Tobin2017Task
         return Tobin2017Task(config, stream, catalogue)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The paper's own network, as the baseline: VGG-16 -> 256 -> 64 -> 3, one object, no camera model.
 
 Source: Tobin et al. 2017, section III-C: VGG-16's convolutions, then fully connected layers of 256
@@ -10,11 +24,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 from dr_perception.core.objects import ObjectModel
+import numpy as np
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.frames import Frame
 from sim_trainer.dataset.stream import FrameStream
@@ -22,6 +33,8 @@ from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
+import torch
+from torch import nn, Tensor
 
 #: VGG-16's stages: (channels, convolutions).
 _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -81,7 +94,7 @@ class Tobin2017Task:
                       (workspace.y_m.low + workspace.y_m.high) / 2, 0.03]), self._half_size_m)
 
     def _place(self, frame: Frame) -> np.ndarray | None:
-        """The object's position (3,) in the base frame, if the picture shows just one."""
+        """Return the object's position (3,) in the base frame, if the picture shows just one."""
         mine = [label for label in frame.instances if label.object_index == self._object
                 and label.visible_fraction >= LEAST_VISIBLE]
         if len(mine) != 1:

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which of a run's snapshots is kept: by stress splits, not by pictures like those of training.
 
 Pictures of the same randomization that trained a model say little about other pictures (Horvath
@@ -8,20 +22,19 @@ calibrated on held-out and stress pictures together.
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 from collections.abc import Callable, Iterable, Mapping
+import dataclasses
 from dataclasses import dataclass
+import logging
 from pathlib import Path
-
-import numpy as np
 
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Detection, Network, PosePipeline
+import numpy as np
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.calibration import calibrate
-from sim_trainer.evaluation.records import SetRecords, collect
+from sim_trainer.evaluation.records import collect, SetRecords
 from sim_trainer.validation.ranking import average_precision, best_threshold
 
 logger = logging.getLogger(__name__)
@@ -104,13 +117,13 @@ def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContra
 
 def records_of(estimate: Callable[..., list[Detection]], pictures: Iterable[BopPicture],
                contract: ModelContract) -> SetRecords:
-    """What an estimator finds in pictures, as records."""
+    """Return what an estimator finds in pictures, as records."""
     return collect([(picture, estimate(picture.image_rgb, picture.camera, picture.T_base_camera))
                     for picture in pictures], {m.name: m for m in contract.objects})
 
 
 def with_threshold(contract: ModelContract, threshold: float) -> ModelContract:
-    """The contract with another score threshold."""
+    """Return the contract with another score threshold."""
     return dataclasses.replace(contract, decoder=dataclasses.replace(
         contract.decoder, score_threshold=threshold))
 

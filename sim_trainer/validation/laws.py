@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Ranges outside of a training's ranges."""
 
 from __future__ import annotations
@@ -5,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from sim_trainer.configuration.laws import Range
 
 
@@ -43,7 +56,7 @@ class Beyond:
     limit: float
 
     def outside(self, trained: Range) -> Range | None:
-        """The law, moved on where ``trained`` reaches into it; None without room up to the limit.
+        """Move the law on where ``trained`` reaches into it; None without room up to the limit.
 
         The distance from ``trained`` is at least a quarter of the law's width.
         """

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How good an order of detections is, without a threshold; and where to divide it."""
 
 from __future__ import annotations
@@ -5,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-
 from sim_trainer.evaluation.records import DetectionRecord, SetRecords
 
 #: An arm that reaches for what is not there loses more than one that looks again.
@@ -30,7 +43,7 @@ def average_precision(records: SetRecords) -> float:
 
 
 def best_threshold(sets: Iterable[SetRecords], beta: float = BETA) -> float:
-    """The score that divides best: the F measure of what is at least as sure is highest there.
+    """Return the score that divides best: where the F measure of what is as sure is highest.
 
     Args:
         sets: pictures with all their detections.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Stress splits: a user's scenes with one factor that training never sees, by name.
 
 Pictures of the law that trained a model cannot choose it: all models are good on them. A split
@@ -9,14 +23,13 @@ factors at once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-
-import numpy as np
+import logging
 
 from dr_perception.core.resting import rotation_to_down
+import numpy as np
 from sim_trainer.configuration.distractors import HELD_OUT_KINDS
 from sim_trainer.configuration.laws import Chance, Range
 from sim_trainer.configuration.randomization import RandomizationConfig
@@ -58,7 +71,7 @@ _SENSOR = (
 
 
 def stress_configs(config: SceneConfig) -> dict[str, SceneConfig]:
-    """The splits by name, 'everything' last; the same for the same configuration.
+    """Return the splits by name, 'everything' last; the same for the same configuration.
 
     A split whose factor the configuration trains on as a whole is left out, with a warning.
 
@@ -150,7 +163,7 @@ def _sensor(config: SceneConfig) -> RandomizationConfig | None:
 
 
 def _evenly_exposed(sensor: SensorConfig) -> SensorConfig:
-    """The sensor with the middle half of its exposures.
+    """Return the sensor with the middle half of its exposures.
 
     Both ends come on top of the light's own exposure and of the tone curve; past the training's
     range of those, they left black and white pictures in which a person finds nothing.

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The shipped model against pictures drawn here: millimetres, or the release is not one."""
 
 from pathlib import Path
 
 import cv2
+from dr_perception import PoseEstimator
 import numpy as np
 import pytest
-
-from dr_perception import PoseEstimator
 from sim_trainer.ablation.run import average_precision_of
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.evaluation.heldout import simulated_pictures
@@ -21,7 +34,7 @@ PICTURES = 16
 
 @pytest.fixture(scope='module')
 def estimator():
-    """The shipped model."""
+    """Return the shipped model."""
     return PoseEstimator.from_file(ROOT / 'models' / 'tabletop.onnx')
 
 
@@ -36,7 +49,7 @@ def pictures():
 
 @pytest.fixture(scope='module')
 def figures(estimator, pictures):
-    """What the model makes of them."""
+    """Return what the model makes of them."""
     objects = {model.name: model for model in estimator.contract.objects}
     results = [match_picture(estimator.estimate(p.image_rgb, p.camera, p.T_base_camera),
                              p.instances, p.camera, objects, least_visible=0.6)

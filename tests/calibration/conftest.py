@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Synthetic photographs of boards: every pixel's ray meets the printed plane."""
 from functools import lru_cache
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import invert_transform, look_at, make_transform, rotation_about
+import numpy as np
+import pytest
 
 #: Samples a pixel and axis.
 _FINER = 2
@@ -14,7 +27,7 @@ _FINER = 2
 
 @lru_cache(maxsize=8)
 def _printed(spec):
-    """The print, as ink runs, and its pixels a metre."""
+    """Return the print, as ink runs, and its pixels a metre."""
     image, px_per_m = spec.draw()
     return cv2.GaussianBlur(image, (0, 0), px_per_m / 2500), px_per_m
 

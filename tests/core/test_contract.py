@@ -1,17 +1,30 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The model contract: out and in again, and what is refused in which words."""
 import copy
 import dataclasses
 import json
 
-import numpy as np
-import pytest
-
 from dr_perception.core import contract as contract_module
-from dr_perception.core.contract import (
-    MAX_MULTIPLE_PX, SCORE_WEIGHT_COUNTS, DecoderSpec, InputSpec, ModelContract)
+from dr_perception.core.contract import (DecoderSpec, InputSpec, MAX_MULTIPLE_PX, ModelContract,
+                                         SCORE_WEIGHT_COUNTS)
 from dr_perception.core.errors import ContractError, ModelFileError, PerceptionError
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.core.scoring import FEATURES
+import numpy as np
+import pytest
 
 HUGE = 10 ** 400    # more than a float holds
 

@@ -1,11 +1,25 @@
-"""A contract read from a model.onnx without a session: the same one, or a refusal in words."""
-from hypothesis import given, strategies as st
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""A contract read from a model.onnx without a session: the same one, or a refusal in words."""
 from dr_perception.core import contract_file
 from dr_perception.core.contract import METADATA_KEY, ModelContract
 from dr_perception.core.contract_file import read_contract
 from dr_perception.core.errors import ContractError, ModelFileError
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
 
 
 def field(number, content):

@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """From synthetic maps to known keypoints."""
+from dr_perception.core.candidates import LOG_SCALE_RANGE, MAX_CANDIDATES
+from dr_perception.core.contract import DecoderSpec
+from dr_perception.core.decoding import find_candidates
 import numpy as np
 import pytest
-
-from dr_perception.core.contract import DecoderSpec
-from dr_perception.core.candidates import LOG_SCALE_RANGE, MAX_CANDIDATES
-from dr_perception.core.decoding import find_candidates
 
 SPEC = DecoderSpec(4, 16.0, 0.15, 0.5, (0.0, 1.0, 0.0, 0.0), 1.0, 0.001, 0.01,
                    (0.0, 1.0, 0.0, 0.0), 1.0)

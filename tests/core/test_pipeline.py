@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The whole chain with a network that answers perfectly: known pose, known pixel, known pose."""
 import dataclasses
-
-import numpy as np
-import pytest
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import ImageError
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.core.transforms import invert_transform, look_at, make_transform
+import numpy as np
+import pytest
 
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']

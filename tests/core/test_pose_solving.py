@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses from keypoints: derivatives, exact recovery, honest covariances."""
+from dr_perception.core import pose_solving
+from dr_perception.core.pose_solving import residuals_and_jacobian, solve_poses, SupportPlane
+from dr_perception.core.resting import RestingPoses
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
+                                           rotation_about, rotation_from_rotvec,
+                                           rotvec_from_rotation, transform_points)
 import numpy as np
 import pytest
-
-from dr_perception.core import pose_solving
-from dr_perception.core.pose_solving import SupportPlane, residuals_and_jacobian, solve_poses
-from dr_perception.core.resting import RestingPoses
-from dr_perception.core.transforms import (
-    invert_transform, look_at, make_transform, rotation_about, rotation_from_rotvec,
-    rotvec_from_rotation, transform_points)
 
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']
@@ -194,7 +207,7 @@ def test_the_covariance_of_the_camera_alone_is_what_happens(catalogue, resting_p
 
 
 def _aligning(model, T, truth):
-    """The symmetry that takes an estimate to the equivalent nearest the truth."""
+    """Return the symmetry that takes an estimate to the equivalent nearest the truth."""
     candidates = T @ model.symmetry.transforms
     errors = np.linalg.norm(candidates - truth, axis=(1, 2))
     return model.symmetry.transforms[np.argmin(errors)]

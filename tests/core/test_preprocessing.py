@@ -1,11 +1,24 @@
-"""From any picture to the network's input, and pictures that are refused."""
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""From any picture to the network's input, and pictures that are refused."""
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import InputSpec
 from dr_perception.core.errors import ImageError
-from dr_perception.core.preprocessing import MAX_SIDE_PX, check_image, network_input
+from dr_perception.core.preprocessing import check_image, MAX_SIDE_PX, network_input
+import numpy as np
+import pytest
 
 SPEC = InputSpec(multiple_px=32, focal_px=615.0, focal_tolerance=1.12, max_pixels=1_500_000)
 

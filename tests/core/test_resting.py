@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How the objects rest on a table."""
 import dataclasses
 
+from dr_perception.core.resting import RestingPoses, rotation_to_down, YAW_STEPS
+from dr_perception.core.transforms import transform_points
 import numpy as np
 import pytest
-
-from dr_perception.core.resting import YAW_STEPS, RestingPoses, rotation_to_down
-from dr_perception.core.transforms import transform_points
 
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']

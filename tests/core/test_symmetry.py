@@ -1,9 +1,22 @@
-"""Symmetries of the eight objects of the reference scene, and errors modulo them."""
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""Symmetries of the eight objects of the reference scene, and errors modulo them."""
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import make_transform, rotation_about, transform_points
+import numpy as np
+import pytest
 
 #: Name, order of the rotation group (product.md), any turn about z is a symmetry.
 GROUPS = [('cone', 64, True), ('cube', 24, False), ('cylinder', 128, True),

@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Out of range: distance, view angle, image border."""
 import dataclasses
 
-import numpy as np
-import pytest
-
 from dr_perception.core.trained_range import TrainedRange, view_elevation_deg
 from dr_perception.core.transforms import look_at, make_transform
+import numpy as np
+import pytest
 
 RANGE = {'object_distance_m': [0.5, 1.2], 'view_elevation_deg': [20, 70]}
 IMAGE = np.zeros((480, 640, 3), np.uint8)

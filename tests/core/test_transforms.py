@@ -1,12 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Rotations and transforms: round trips, and signs computed by hand."""
-from hypothesis import given, settings, strategies as st
+from dr_perception.core.transforms import (check_transform, invert_transform, look_at,
+                                           make_transform, quat_xyzw_from_rotation, rotation_about,
+                                           rotation_angle, rotation_from_quat_xyzw,
+                                           rotation_from_rotvec, rotvec_from_rotation, skew,
+                                           transform_points)
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-
-from dr_perception.core.transforms import (
-    check_transform, invert_transform, look_at, make_transform, quat_xyzw_from_rotation,
-    rotation_about, rotation_angle, rotation_from_quat_xyzw, rotation_from_rotvec,
-    rotvec_from_rotation, skew, transform_points)
 
 coordinates = st.floats(-1.0, 1.0)
 vectors = st.tuples(coordinates, coordinates, coordinates).map(np.array)

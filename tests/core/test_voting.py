@@ -1,8 +1,19 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The surface head: heaps of votes become candidates."""
 import dataclasses
-
-import numpy as np
-import pytest
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import MAX_CANDIDATES
@@ -11,6 +22,8 @@ from dr_perception.core.decoding import find_candidates
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.core.silhouette import SilhouetteArea
 from dr_perception.core.transforms import make_transform, rotation_about, transform_points
+import numpy as np
+import pytest
 
 C, K, H, W = 3, 2, 40, 50
 
@@ -127,6 +140,7 @@ def test_maps_that_are_not_finite_never_raise(which, value):
 
 
 class _Maps:
+
     def __init__(self, maps):
         self._maps = dict(zip(('heat', 'keypoints', 'log_scales'), (m[None] for m in maps)))
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Several threads share one network; everyone gets the answer to its own pictures."""
 
 import gc
@@ -8,11 +22,10 @@ import time
 from types import SimpleNamespace
 import weakref
 
-import numpy as np
-import pytest
-
 from dr_perception.core.errors import ModelFileError
 from dr_perception.inference.batching import BatchingNetwork, NetworkShare
+import numpy as np
+import pytest
 
 SHIPPED = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 

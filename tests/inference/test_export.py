@@ -1,11 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The export refuses what does not do in ONNX Runtime what it does in torch."""
 import pytest
 
 onnx = pytest.importorskip('onnx', reason='needs the trainer: pip install .[train]')
 torch = pytest.importorskip('torch', reason='needs the trainer: pip install .[train]')
 
-from dr_perception.core.contract import (  # noqa: E402
-    METADATA_KEY, DecoderSpec, InputSpec, ModelContract)
+from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402, I100
+                                         ModelContract)
 from sim_trainer.errors import ExportError  # noqa: E402
 from sim_trainer.export import onnx_export  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402

@@ -1,10 +1,21 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The drawn pictures that time is measured with, and the stages of the time."""
 import os
 from pathlib import Path
 import time
-
-import numpy as np
-import pytest
 
 from dr_perception import PoseEstimator
 from dr_perception.core.errors import ModelFileError
@@ -13,6 +24,8 @@ from dr_perception.inference import machine
 from dr_perception.inference.benchmark import (AFTER_NETWORK, measure_batch, measure_stages,
                                                NETWORK, TOTAL)
 from dr_perception.inference.drawn_scene import draw_scene, reference_camera, reference_pose
+import numpy as np
+import pytest
 
 
 @pytest.fixture(scope='module')

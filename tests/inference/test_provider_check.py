@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which provider really runs a model, and the reason where it does not."""
 from pathlib import Path
 import subprocess
 import sys
-
-import pytest
 
 from dr_perception.core.errors import ProviderError
 from dr_perception.inference import provider_check
 from dr_perception.inference.provider_check import (check_provider, CPU, installed_providers,
                                                     ProviderCheck, require_provider,
                                                     running_providers)
+import pytest
 
 CUDA, TENSORRT = 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
 #: What onnxruntime-gpu 1.31 writes on a machine without GPU libraries.

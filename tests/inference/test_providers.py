@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Providers: what each is given, what becomes active, and what is said where it does not.
 
 No GPU here: a provider that starts is played by a CPU session that says it is another; options,
@@ -10,11 +24,6 @@ import re
 import stat
 import weakref
 
-import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as native
-import pytest
-
 from dr_perception import PoseEstimator
 from dr_perception.core.errors import InferenceError, ModelFileError, ProviderError
 from dr_perception.inference import provider_libraries as libraries
@@ -24,6 +33,10 @@ from dr_perception.inference.providers import (CPU, CUDA, engine_cache_folder, e
                                                provider_options, ProviderSettings, TENSORRT,
                                                unmet_settings)
 from dr_perception.inference.session import OnnxNetwork
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+import pytest
 
 MODEL = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 ALL = [TENSORRT, CUDA, CPU]
@@ -264,6 +277,7 @@ def test_a_provider_that_is_not_built_in(monkeypatch, name, remedy):
     (101100, '10.11.0'), (100900, '10.9.0'), (8601, '8.6.1')])
 def test_the_version_of_a_tensorrt_that_pip_does_not_know(monkeypatch, number, text):
     class Library:
+
         def getInferLibVersion(self):  # noqa: N802
             return number
 
@@ -362,6 +376,7 @@ def test_onnxruntime_does_not_go_on_with_another_provider_by_itself():
     working = network._session._sess
 
     class Broken:
+
         def run(self, *args):
             raise native.EPFail('the GPU is gone')
 

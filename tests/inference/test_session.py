@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Opening model files: the good one, and every bad one with its text."""
 import dataclasses
 import hashlib
@@ -8,11 +22,10 @@ import pytest
 onnx = pytest.importorskip('onnx', reason='needs the trainer: pip install .[train]')
 torch = pytest.importorskip('torch', reason='needs the trainer: pip install .[train]')
 
-from dr_perception import PinholeCamera, PoseEstimator  # noqa: E402
-from dr_perception.core.contract import (  # noqa: E402
-    METADATA_KEY, DecoderSpec, InputSpec, ModelContract)
-from dr_perception.core.errors import (  # noqa: E402
-    ContractError, ModelFileError, ProviderError)
+from dr_perception import PinholeCamera, PoseEstimator  # noqa: E402, I100
+from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
+                                         ModelContract)
+from dr_perception.core.errors import ContractError, ModelFileError, ProviderError  # noqa: E402
 from dr_perception.inference import session  # noqa: E402
 from dr_perception.inference.session import OnnxNetwork, open_session, read_metadata  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402
@@ -41,7 +54,7 @@ def good(contract, tmp_path_factory):
 
 
 def _changed(good, folder, change):
-    """A copy of the model after ``change(model)``."""
+    """Return a copy of the model after ``change(model)``."""
     model = onnx.load(str(good))
     change(model)
     path = folder / 'changed.onnx'

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Meshes as users have them: three units, three formats, one with a picture; camera files."""
 
 import numpy as np
@@ -7,7 +21,7 @@ import trimesh
 
 
 def write_mug(folder):
-    """A mug in millimetres, STL."""
+    """Write a mug in millimetres, STL."""
     cup = trimesh.creation.revolve([[0, 0], [30, 0], [32, 70], [28, 70], [26, 6], [0, 6]])
     handle = trimesh.creation.box([24, 8, 40])
     handle.apply_translation([40, 0, 38])
@@ -15,7 +29,7 @@ def write_mug(folder):
 
 
 def write_carton(folder):
-    """A carton in centimetres with a picture, OBJ: its lid is red, so it cannot be flipped."""
+    """Write a carton in centimetres with a picture, OBJ: its red lid forbids flips."""
     box = trimesh.creation.box([8, 5, 12])
     corners = box.vertices[box.faces].reshape(-1, 3)
     top = np.repeat(box.face_normals[:, 2] > 0.5, 3)
@@ -29,7 +43,7 @@ def write_carton(folder):
 
 
 def write_can(folder):
-    """A can in metres with y up, GLB."""
+    """Write a can in metres with y up, GLB."""
     can = trimesh.creation.cylinder(0.03, 0.1, sections=64)
     can.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, [1, 0, 0]))
     can.export(folder / 'can.glb')
@@ -37,7 +51,7 @@ def write_can(folder):
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """A working directory with the three meshes."""
+    """Return a working directory with the three meshes."""
     for write in (write_mug, write_carton, write_can):
         write(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Camera calibrations of every kind of file that people have."""
 
 import subprocess
@@ -5,16 +19,16 @@ import sys
 import threading
 
 import cv2
-from hypothesis import given, strategies as st
-import numpy as np
-import pytest
-import yaml
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import PerceptionError
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.lab.camera_files import camera_keys, read_camera
 from sim_trainer.lab.camera_topic import camera_of
+import yaml
 
 K = [610.5, 0.0, 321.25, 0.0, 611.5, 243.75, 0.0, 0.0, 1.0]
 D = [0.1, -0.2, 0.001, -0.002, 0.05]

@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`check` and `init` as a new user tries them: three meshes in three units, one with a picture."""
 
 import cv2
-from hypothesis import given, strategies as st
-import numpy as np
-import pytest
-import trimesh
-
 from dr_perception.core.transforms import (look_at, make_transform, quat_xyzw_from_rotation,
                                            rotation_angle, rotation_from_rotvec)
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 from sim_trainer.cli import main
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
@@ -16,6 +29,7 @@ from sim_trainer.lab.camera_pose import nominal_pose, parse_pose, visible_worksp
 from sim_trainer.lab.resting_chances import resting_chances
 from sim_trainer.lab.units import guess_unit
 from sim_trainer.objects.catalogue import build_catalogue
+import trimesh
 
 CAMERA = '615,615,319.5,239.5,640,480'
 

@@ -1,12 +1,25 @@
-"""The symmetry group of a mesh, found: known shapes, random ones, noise, pictures."""
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
-import trimesh
+"""The symmetry group of a mesh, found: known shapes, random ones, noise, pictures."""
 
 from dr_perception.core.transforms import (make_transform, rotation_angle, rotation_from_rotvec,
                                            transform_points)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
@@ -16,6 +29,7 @@ from sim_trainer.objects.rotation_groups import (axes_of, closed_subset, cyclic,
                                                  group_name, index_of, SIZES, solid)
 from sim_trainer.objects.surface import point_triangle_distance
 from sim_trainer.objects.symmetry_search import find_symmetry
+import trimesh
 
 GROUPS = {'cone': 'round', 'cube': 'O', 'cylinder': 'round, flips', 'hexagonal_prism': 'D6',
           'pyramid': 'C4', 'rectangular_prism': 'D4', 'tetrahedron': 'T', 'triangular_prism': 'D3'}
@@ -174,7 +188,7 @@ def test_what_is_inside_breaks_nothing():
 
 
 def _painted_box(size_m, painter):
-    """A box of unshared corners whose picture has a column of one colour for each triangle."""
+    """Return a box of unshared corners whose picture has a coloured column a triangle."""
     vertices, faces = _box(size_m)
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Setting up from a clean clone, without making a real environment."""
 import os
 from pathlib import Path
@@ -5,7 +19,6 @@ import subprocess
 import sys
 
 import pytest
-
 from sim_trainer.bootstrap import __main__ as command
 from sim_trainer.bootstrap import environment as environment_module
 from sim_trainer.bootstrap import system

@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Generated message packages: equal to upstream's, and understood across processes."""
 import importlib
 from pathlib import Path
 import subprocess
 import sys
 
-import pytest
-
 from dr_perception.ros.interfaces import compilation, definitions, generation, installation
 from dr_perception.ros.interfaces.__main__ import main
 from dr_perception.ros.interfaces.errors import InterfaceError, TypeHashError
+import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 needs_generators = pytest.mark.skipif(
@@ -108,9 +121,9 @@ def test_services_and_actions_are_importable_with_their_messages(package_name, k
 
 
 def test_a_service_and_an_action_are_answered():
+    from moveit_msgs.srv import ApplyPlanningScene
     from rclpy.action import ActionClient, ActionServer
     from rclpy.executors import SingleThreadedExecutor
-    from moveit_msgs.srv import ApplyPlanningScene
     from tf2_msgs.action import LookupTransform
 
     def answer(request, response):

@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The real-gap report: statistics, agreement, circumstances, sentences, and the command."""
 from datetime import datetime
 import json
 from pathlib import Path
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import make_transform
+import numpy as np
+import pytest
 from sim_trainer.cli import main
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.errors import DatasetError
@@ -19,7 +32,7 @@ from sim_trainer.objects.catalogue import object_from_points
 from sim_trainer.real_gap.agreement import standing_things
 from sim_trainer.real_gap.examined import Examined, folder_pictures
 from sim_trainer.real_gap.gap_report import figures, GapReport, html, markdown, sentences
-from sim_trainer.real_gap.statistics import compare, picture_statistics
+from sim_trainer.real_gap.picture_statistics import compare, picture_statistics
 
 ROOT = Path(__file__).parents[2]
 CAMERA = PinholeCamera(100.0, 100.0, 31.5, 23.5, 64, 48)
@@ -60,8 +73,9 @@ def test_statistics_go_where_the_picture_goes():
 
 
 def test_strange_pictures_are_counted():
-    drawn = [dict(brightness=b, contrast=40, sharpness=2, saturation=50) for b in range(80, 180)]
-    real = [dict(brightness=b, contrast=40, sharpness=2, saturation=50)
+    drawn = [{'brightness': b, 'contrast': 40, 'sharpness': 2, 'saturation': 50}
+             for b in range(80, 180)]
+    real = [{'brightness': b, 'contrast': 40, 'sharpness': 2, 'saturation': 50}
             for b in (20, 30, 100, 250)]
     light = compare(real, drawn)[0]
     assert (light.key, light.below, light.above) == ('brightness', 0.5, 0.25)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Recordings written by rosbags' own writer, and a tiny real model that sees two objects."""
 import json
 
@@ -6,16 +20,14 @@ import pytest
 
 pytest.importorskip('rosbags', reason='needs rosbags: pip install .[replay]')
 
-from rosbags.rosbag2 import (  # noqa: E402
-    CompressionFormat, CompressionMode, StoragePlugin, Writer)
+from dr_perception.core.camera import PinholeCamera  # noqa: E402, I100
+from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
+                                         ModelContract)
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,  # noqa: E402
+                                           quat_xyzw_from_rotation, rotation_about,
+                                           transform_points)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import get_typestore, Stores  # noqa: E402
-
-from dr_perception.core.camera import PinholeCamera  # noqa: E402
-from dr_perception.core.contract import (  # noqa: E402
-    DecoderSpec, InputSpec, METADATA_KEY, ModelContract)
-from dr_perception.core.transforms import (  # noqa: E402
-    invert_transform, look_at, make_transform, quat_xyzw_from_rotation, rotation_about,
-    transform_points)
 
 S = 1_000_000_000
 START_NS = 1_700_000_000 * S
@@ -39,8 +51,7 @@ def T_base_camera():
 
 @pytest.fixture(scope='session')
 def tiny_model(tmp_path_factory, repository_root, camera, T_base_camera):
-    """
-    Return the path of a model that sees two objects in every picture that is not black.
+    """Return the path of a model that sees two objects in every picture that is not black.
 
     The redder the picture, the less it is sure, so that a wrong order of channels shows.
     """
@@ -57,7 +68,7 @@ def tiny_model(tmp_path_factory, repository_root, camera, T_base_camera):
 
 
 def _answers(contract, camera, T_base_camera):
-    """What a perfect network would answer: heat, keypoint offsets, log scales."""
+    """Return what a perfect network would answer: heat, keypoint offsets, log scales."""
     rows, columns = camera.height_px // STRIDE_PX, camera.width_px // STRIDE_PX
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) * float(STRIDE_PX)
     centres = grid + (STRIDE_PX - 1) / 2
@@ -110,8 +121,7 @@ def _graph(onnx, contract, answers):
 
 
 class BagWriter:
-    """
-    Writes one recording; every message is recorded 2 ms after its stamp.
+    """Writes one recording; every message is recorded 2 ms after its stamp.
 
     Args:
         path: the folder to make.
@@ -200,7 +210,7 @@ def bag_writer():
 
 
 def picture(number=0, red=120):
-    """Return a picture (480, 640, 3) with a pattern that depends on the number."""
+    """Return a pattern (480, 640, 3) that depends on the number."""
     rng = np.random.default_rng(number)
     image_rgb = np.full((480, 640, 3), (red, 90, 60), np.uint8)
     image_rgb[:, :, 0] += rng.integers(0, 40, (480, 640)).astype(np.uint8)

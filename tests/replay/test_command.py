@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The command: exit codes, one line for what the user can mend, the files, no ROS."""
 import re
 import subprocess
 import sys
 
 import cv2
+from dr_perception.replay import command, replaying, video
 import numpy as np
 import pytest
-
-from dr_perception.replay import command, replaying, video
 
 
 def error_line(capfd):
@@ -75,6 +88,7 @@ def test_a_full_disk_is_the_users(simple_bag, replayed, monkeypatch, capfd):
 def interrupt_after(monkeypatch, count):
     """Press Ctrl-C after so many pictures."""
     class Impatient(replaying.ProgressLine):
+
         def step(self):
             super().step()
             if self._done == count:

@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Recordings that are cut off, damaged or not there: what can be read is read, and it is said."""
 from pathlib import Path
 import shutil
 import sqlite3
 
-from hypothesis import given, HealthCheck, settings, strategies
-import numpy as np
-import pytest
-
 from dr_perception.replay.bag import Bag
 from dr_perception.replay.errors import BagError
 from dr_perception.replay.mcap_salvage import complete_size, SalvagedPath
+from hypothesis import given, HealthCheck, settings, strategies
+import numpy as np
+import pytest
 
 TOPIC = '/camera/camera_info'
 

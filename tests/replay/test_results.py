@@ -1,18 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses from a recording are the estimator's own, whatever the file and the encoding."""
 import csv
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception import PoseEstimator
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.camera_info import camera_from_info
-from dr_perception.core.transforms import (
-    make_transform, quat_xyzw_from_rotation, rotate_covariance, rotation_about,
-    rotation_from_quat_xyzw)
+from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
+                                           rotate_covariance, rotation_about,
+                                           rotation_from_quat_xyzw)
 from dr_perception.replay.bag import Bag
 from dr_perception.replay.records import CSV_COLUMNS
+import numpy as np
+import pytest
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +48,7 @@ def assert_equal(records, detections, T_out_camera):
 
 
 def _encoded(image_rgb, encoding):
-    """What is recorded, and the RGB picture that it stands for."""
+    """Return what is recorded, and the RGB picture that it stands for."""
     if encoding == 'rgb8':
         return image_rgb, image_rgb
     if encoding == 'bgr8':

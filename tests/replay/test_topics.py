@@ -1,10 +1,23 @@
-"""Which topics are read, and what is said where the user has to choose."""
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""Which topics are read, and what is said where the user has to choose."""
 from dr_perception.replay.bag import Topic
 from dr_perception.replay.errors import TopicError
-from dr_perception.replay.topics import (
-    CAMERA_INFO, choose_topics, COMPRESSED, IMAGE, name_beside, TRANSFORMS)
+from dr_perception.replay.topics import (CAMERA_INFO, choose_topics, COMPRESSED, IMAGE,
+                                         name_beside, TRANSFORMS)
+import pytest
 
 
 def image(name, kind=IMAGE):

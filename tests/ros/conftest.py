@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A tiny real model, and a real ROS graph: the node under test and a client beside it."""
 from dataclasses import dataclass, field
 import itertools
@@ -10,11 +24,11 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from dr_perception.core.camera import PinholeCamera  # noqa: E402
-from dr_perception.core.contract import (  # noqa: E402
-    DecoderSpec, InputSpec, METADATA_KEY, ModelContract)
-from dr_perception.core.transforms import (  # noqa: E402
-    invert_transform, look_at, make_transform, rotation_about, transform_points)
+from dr_perception.core.camera import PinholeCamera  # noqa: E402, I100
+from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
+                                         ModelContract)
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,  # noqa: E402
+                                           rotation_about, transform_points)
 
 STRIDE_PX, OFFSET_UNIT_PX = 4, 16.0
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -104,7 +118,7 @@ def network_answers(contract, scene):
 
 
 def _constant_graph(onnx, contract, answers):
-    """A graph with constant answers, its heat gated by whether any pixel is bright."""
+    """Return a graph with constant answers, its heat gated by whether any pixel is bright."""
     from onnx import helper, numpy_helper, TensorProto
     constants = {f'{name}_constant': value for name, value in answers.items()}
     constants['level'] = np.array([30.0], np.float32)
@@ -181,9 +195,8 @@ class RosGraph:
 
     def start_estimator(self, is_active=True, **values):
         """Return a pose estimator with parameters, active unless told otherwise."""
-        from rclpy.parameter import Parameter
-
         from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
+        from rclpy.parameter import Parameter
         values = {'providers': ['CPUExecutionProvider'], 'threads': 1, 'max_image_age_s': 0.0,
                   **values}
         node = PoseEstimatorNode(

@@ -1,21 +1,34 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Messages to arrays and back: round trips, hand-computed cases, every refusal."""
 from array import array
 
 import cv2
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError, ImageError
 from dr_perception.core.transforms import (make_transform, rotation_about, rotation_from_rotvec,
                                            transform_points)
 from dr_perception.ros import conversions
 from dr_perception.ros.camera_conversion import camera_from_info, info_from_camera
-from dr_perception.ros.image_conversion import (image_from_rgb, rgb_from_compressed,
-                                                rgb_from_image)
+from dr_perception.ros.image_conversion import image_from_rgb, rgb_from_compressed, rgb_from_image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 numbers = st.floats(-3.0, 3.0)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)
@@ -146,6 +159,7 @@ def test_encoding_without_cv_bridge_names_the_remedy(monkeypatch):
 
 def test_unknown_encoding_through_cv_bridge_is_one_line(monkeypatch):
     class Bridge:
+
         def imgmsg_to_cv2(self, message, encoding):
             raise RuntimeError('not\nknown')
 

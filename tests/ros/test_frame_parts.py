@@ -1,10 +1,21 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The parts between the messages: worker, statistics, names, scoring, drawing, diagnostics."""
 import dataclasses
 import threading
 import time
-
-import numpy as np
-import pytest
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.drawing import draw_object, feature_edges
@@ -15,6 +26,8 @@ from dr_perception.ros.diagnostics import diagnose, NodeHealth
 from dr_perception.ros.frame_statistics import FrameStatistics
 from dr_perception.ros.frame_worker import FrameWorker
 from dr_perception.ros.instance_names import InstanceNamer
+import numpy as np
+import pytest
 
 
 def test_worker_takes_the_newest_and_outlives_exceptions():

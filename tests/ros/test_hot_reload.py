@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Another model while the node works: old poses until the swap, new ones after, or the reason."""
 import ctypes
 import dataclasses
@@ -10,6 +24,10 @@ import time
 import weakref
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from dr_perception.core.errors import InferenceError
+from dr_perception.core.transforms import make_transform, rotation_about
+from dr_perception.ros import output_set, pose_estimator_node
+from dr_perception.ros.model_loading import prepare_estimator
 from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
 from lifecycle_msgs.msg import State
 import numpy as np
@@ -21,11 +39,6 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray, VisionInfo
-
-from dr_perception.core.errors import InferenceError
-from dr_perception.core.transforms import make_transform, rotation_about
-from dr_perception.ros import output_set, pose_estimator_node
-from dr_perception.ros.model_loading import prepare_estimator
 
 OLD_OBJECTS, NEW_OBJECTS = {'cube', 'rectangular_prism'}, {'cube', 'cylinder'}
 TIMEOUT_S = 30.0
@@ -73,7 +86,7 @@ class Cell:
         self._stopping.set()
         self._thread.join()
 
-    def next(self, count=3):
+    def next(self, count=3):  # noqa: A003
         """Return the objects of the next messages; each must be whole."""
         start = len(self.detections.messages)
         messages = self.detections.wait(start + count, TIMEOUT_S)[start:]
@@ -434,6 +447,7 @@ def test_a_process_that_ends_while_a_model_is_loaded(
 
 def test_an_output_that_cannot_be_changed_is_made_anew(ros_graph):
     class Fixed:
+
         def __init__(self, node, objects):
             self.objects, self.is_closed = objects, False
             if objects == ('bad',):
@@ -443,6 +457,7 @@ def test_an_output_that_cannot_be_changed_is_made_anew(ros_graph):
             self.is_closed = True
 
     class Changing(Fixed):
+
         def update_objects(self, objects):
             self.objects = objects
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The launch files, where ROS's launch can be imported."""
 import importlib.util
 from pathlib import Path
@@ -10,7 +24,7 @@ pytest.importorskip(
 pytest.importorskip(
     'launch_ros', reason='launch_ros has no wheel on PyPI: needs a ROS installation')
 
-import launch  # noqa: E402
+import launch  # noqa: E402, I100
 
 FOLDER = Path(__file__).resolve().parents[2] / 'launch'
 

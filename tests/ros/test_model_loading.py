@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Loading a model for the node: provider, engines, progress, and a provider that runs dry."""
 import time
-
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as native
-import pytest
-from vision_msgs.msg import Detection3DArray
 
 from dr_perception.core.errors import InferenceError, ProviderError
 from dr_perception.inference import session as session_module
 from dr_perception.inference.io_binding import BoundSession
 from dr_perception.ros import model_loading, parameters
 from dr_perception.ros.model_loading import load_estimator, prepare_estimator
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+import pytest
+from vision_msgs.msg import Detection3DArray
 
 TENSORRT, CPU = 'TensorrtExecutionProvider', 'CPUExecutionProvider'
 

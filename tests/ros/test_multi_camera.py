@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Several cameras in one process: each has its topics, its poses and its diagnostics."""
 import os
 import signal
@@ -11,14 +25,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
-from vision_msgs.msg import Detection3DArray  # noqa: E402
-
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402, I100
 from dr_perception.core.transforms import quat_xyzw_from_rotation  # noqa: E402
 from dr_perception.ros.camera_conversion import info_from_camera  # noqa: E402
 from dr_perception.ros.image_conversion import image_from_rgb  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from vision_msgs.msg import Detection3DArray  # noqa: E402
 
 MODULE = 'dr_perception.ros.multi_camera'
 

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """States, parameters, providers, and the process: start, refusal, end."""
 import os
 import signal
@@ -5,13 +19,12 @@ import subprocess
 import sys
 import time
 
+from dr_perception.ros import parameters
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
 from rclpy.parameter import Parameter
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.ros import parameters
 
 POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
 MODULE = 'dr_perception.ros.pose_estimator_node'

@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Bad input of every kind: the node says what is wrong, counts it, and takes the next frame."""
 from array import array
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from dr_perception.ros.conversions import stamp_from_ns
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.ros.conversions import stamp_from_ns
 
 POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
 
@@ -140,7 +153,6 @@ def test_only_the_newest_waiting_frame_is_processed(
 
 def test_compressed_images(ros_graph, tiny_model, scene):
     import cv2
-
     from dr_perception.ros.camera_conversion import info_from_camera
     from sensor_msgs.msg import CameraInfo
     from std_msgs.msg import Header

@@ -1,10 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`use_sim_time`: age and latency are counted by /clock, and the report goes on without it."""
 import time
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from rosgraph_msgs.msg import Clock
 import pytest
+from rosgraph_msgs.msg import Clock
 from vision_msgs.msg import Detection3DArray
 
 NS_PER_S = 1_000_000_000
@@ -18,7 +32,7 @@ class SimulatedClock:
         self._node = node
         self._publisher = graph.publisher(Clock, '/clock')
 
-    def set(self, seconds):
+    def set(self, seconds):  # noqa: A003
         """Set the time."""
         nanoseconds = round(seconds * NS_PER_S)
         deadline_s = time.monotonic() + 20.0

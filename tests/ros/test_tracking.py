@@ -1,7 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Tracking in the node: what is published of several pictures, on a real graph."""
 import time
 
 from builtin_interfaces.msg import Time
+from dr_perception.core.pipeline import Detection
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
+                                           quat_xyzw_from_rotation, rotation_about)
+from dr_perception.ros import parameters
+from dr_perception.ros.conversions import pose_to_matrix, stamp_from_ns, transform_stamped
 from geometry_msgs.msg import PoseArray
 import numpy as np
 import pytest
@@ -9,12 +28,6 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.core.pipeline import Detection
-from dr_perception.core.transforms import (
-    invert_transform, look_at, make_transform, quat_xyzw_from_rotation, rotation_about)
-from dr_perception.ros import parameters
-from dr_perception.ros.conversions import pose_to_matrix, stamp_from_ns, transform_stamped
 
 COVARIANCE = np.diag([0.002, 0.002, 0.004, 0.03, 0.03, 0.03]) ** 2
 START_NS = 100_000_000_000
@@ -70,7 +83,7 @@ class Film:
                        np.reshape(d.results[0].pose.covariance, (6, 6)))
                 for d in message.detections}
 
-    def set(self, **values):
+    def set(self, **values):  # noqa: A003
         """Change parameters while the node works."""
         for result in self.node.set_parameters(
                 [Parameter(name, value=value) for name, value in values.items()]):

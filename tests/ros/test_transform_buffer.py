@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Chains, time, and every way in which TF can be wrong."""
 import threading
 import time
-
-import numpy as np
-import pytest
-from std_msgs.msg import Header
-from tf2_msgs.msg import TFMessage
 
 from dr_perception.core.transforms import (invert_transform, make_transform, rotation_about,
                                            rotation_angle)
 from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
 from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
+import numpy as np
+import pytest
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 S = 1_000_000_000
 

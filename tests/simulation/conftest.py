@@ -1,9 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Shared: the reference configuration, small pictures, renderers."""
 
 from pathlib import Path
 
 import pytest
-
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.rendering.base import RendererUnavailableError
 from sim_trainer.rendering.bullet import BulletRenderer
@@ -16,20 +29,20 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope='session')
 def reference_path():
-    """The scene YAML of the reference scene."""
+    """Return the scene YAML of the reference scene."""
     return ROOT / 'config' / 'tabletop.yaml'
 
 
 @pytest.fixture(scope='session')
 def config(reference_path):
-    """The reference scene with a small window."""
+    """Return the reference scene with a small window."""
     return load_config(reference_path, ['frames.window_width_px=192',
                                         'frames.window_height_px=160', 'frames.count=4'])
 
 
 @pytest.fixture(scope='session')
 def generator(config):
-    """A generator of its scenes."""
+    """Return a generator of its scenes."""
     made = SceneGenerator(config)
     yield made
     made.close()
@@ -55,7 +68,7 @@ def renderer(request, generator):
 
 @pytest.fixture(scope='module')
 def opengl(generator):
-    """The OpenGL renderer with every mesh."""
+    """Return the OpenGL renderer with every mesh."""
     made = _with_meshes(OpenGLRenderer, generator)
     yield made
     made.close()

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Tape, labels and print: where they are drawn, what carries them, what they leave alone."""
 
 import dataclasses
 
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import make_transform
+import numpy as np
+import pytest
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.rendering.shaders import MAX_DECALS
 from sim_trainer.scene.generator import SceneGenerator
@@ -19,7 +32,7 @@ HALF = Decal(np.array([[1 / 0.05, 0, 0, -0.045 / 0.05], [0, 1, 0, 0], [0, 0, 1, 
 
 
 def _picture(opengl, decals, pattern_color=WHITE):
-    """A cube of 5 cm from straight above; image x along base -y, image y along base -x."""
+    """Return a cube of 5 cm from straight above; image x along base -y, image y along base -x."""
     camera = PinholeCamera(800.0, 800.0, 59.5, 59.5, 120, 120)
     T_base_camera = make_transform(np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1.0]]),
                                    [0.5, 0.0, 1.0])
@@ -62,7 +75,7 @@ def test_the_last_decal_lies_on_top(opengl):
 
 @pytest.fixture(scope='module')
 def decalled(reference_path):
-    """A generator of scenes where half of the things carry something."""
+    """Return a generator of scenes where half of the things carry something."""
     made = SceneGenerator(load_config(reference_path, [
         'randomization.textures.decals=0.5', 'randomization.objects.count=[6, 8]',
         'randomization.distractors.count=[4, 6]']))

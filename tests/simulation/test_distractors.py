@@ -1,12 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Distractors: closed, cheap to draw, varied, and never an object of the catalogue."""
 
 import time
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
-
 from sim_trainer.configuration.distractors import DistractorConfig, KINDS
 from sim_trainer.configuration.laws import Range
 from sim_trainer.configuration.loader import build, to_plain
@@ -22,7 +36,7 @@ from sim_trainer.scene.distractors import DistractorLibrary
 
 @pytest.fixture(scope='module')
 def catalogue(reference_path):
-    """The reference objects."""
+    """Return the reference objects."""
     return build_catalogue(load_config(reference_path).objects)
 
 

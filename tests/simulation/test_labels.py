@@ -1,18 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The labels are true: outlines to 0.3 px, masks and visible parts by a z-buffer of this file."""
 
 import dataclasses
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_from_rotvec, transform_points)
+import numpy as np
+import pytest
 from sim_trainer.dataset.labels import count_ids, label_scene, silhouette_area_px
-from sim_trainer.dataset.silhouettes import MAX_SIDE_PX, is_convex, silhouette
+from sim_trainer.dataset.silhouettes import is_convex, MAX_SIDE_PX, silhouette
 from sim_trainer.objects import primitives
 from sim_trainer.scene.record import Body, Light, Material, SceneRecord
 

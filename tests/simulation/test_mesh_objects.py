@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Mesh files as objects: every format and unit, one line for every bad file, the catalogue."""
 
 import dataclasses
@@ -5,16 +19,15 @@ import json
 import time
 
 import cv2
-from hypothesis import given, settings, strategies as st
-import numpy as np
-from PIL import Image
-import pytest
-import trimesh
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            transform_points)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+from PIL import Image
+import pytest
 from sim_trainer.configuration.loader import build, to_plain
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.schema import load_config
@@ -26,6 +39,7 @@ from sim_trainer.objects.mesh_file import draw_geometry, load_mesh
 from sim_trainer.objects.resting import resting_faces, round_resting_faces, SCAN_DEG
 from sim_trainer.rendering.factory import make_renderer
 from sim_trainer.scene.generator import SceneGenerator
+import trimesh
 
 SIZE_M = np.array([0.08, 0.05, 0.03])
 FORMATS = ('obj', 'stl', 'ply', 'glb')
@@ -95,7 +109,7 @@ def _write_textured_obj(folder, map_line='map_Kd picture.png'):
 
 
 def _color_at(mesh, vertex_m):
-    """The colours that the vertices at one place have, by the convention of ``MeshFile``."""
+    """Return the colours of the vertices at one place, by the convention of ``MeshFile``."""
     height, width = mesh.texture_rgb.shape[:2]
     at = np.linalg.norm(mesh.vertices_m - vertex_m, axis=1) < 1e-6
     uv = mesh.uv[at]

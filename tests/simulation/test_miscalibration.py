@@ -1,10 +1,21 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Calibration errors as a part of the domain: zero changes nothing, the covariance shows it."""
 import dataclasses
 import json
 from pathlib import Path
-
-import numpy as np
-import pytest
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import Candidates
@@ -13,6 +24,8 @@ from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import solve_poses, SupportPlane
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import invert_transform, look_at, make_transform, rotation_angle
+import numpy as np
+import pytest
 from sim_trainer.configuration.calibration_error import CalibrationErrorConfig
 from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import load_config

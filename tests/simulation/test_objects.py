@@ -1,11 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Meshes and catalogue entries: closed, outward, of the size their formulas say."""
 
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from sim_trainer.configuration.schema import load_config, ObjectConfig
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import build_catalogue, KEYPOINT_COUNT
@@ -82,7 +96,7 @@ def test_tetrahedra_are_regular(edge):
 
 @pytest.fixture(scope='module')
 def catalogue(reference_path):
-    """The reference objects by name."""
+    """Return the reference objects by name."""
     return {model.name: model for model in build_catalogue(load_config(reference_path).objects)}
 
 

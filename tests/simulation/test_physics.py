@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """PyBullet's world: quiet, the arm where its URDF says, and nothing that sinks."""
 
 import gc
@@ -6,11 +20,10 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
-import numpy as np
-import pytest
-
 from dr_perception.core.transforms import (make_transform, rotation_about, rotation_from_rotvec,
                                            transform_points)
+import numpy as np
+import pytest
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.objects.primitives import sphere_points
@@ -86,7 +99,7 @@ def test_a_body_beside_the_table_is_left_out():
 
 
 def _fixed(origin):
-    """The transform of a URDF ``origin`` element (roll, pitch, yaw about fixed axes)."""
+    """Return the transform of a URDF ``origin`` element (roll, pitch, yaw about fixed axes)."""
     if origin is None:
         return np.eye(4)
     roll, pitch, yaw = (float(v) for v in origin.get('rpy', '0 0 0').split())

@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scene records on disk: read back equal, drawn again to the same bytes, damage named."""
 
 import dataclasses
 import json
 import typing
 
+from dr_perception.core.camera import PinholeCamera
 import numpy as np
 import pytest
-
-from dr_perception.core.camera import PinholeCamera
 from sim_trainer import cli
 from sim_trainer.errors import DatasetError
 from sim_trainer.scene import record_file

@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Pictures show what the scene says, where the camera says."""
 
 import dataclasses
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, transform_points)
+import numpy as np
+import pytest
 from sim_trainer.dataset.labels import label_scene, silhouette_area_px
 from sim_trainer.rendering import bullet, bullet_view, factory
 from sim_trainer.rendering.base import RendererUnavailableError
@@ -20,9 +33,9 @@ from sim_trainer.scene.record import Body, Light, Material, SceneRecord
 
 
 def _plain(color, **changes):
-    values = dict(color_a=color, color_b=color, pattern=0, pattern_scale_m=0.1,
-                  pattern_angle_rad=0.0, pattern_offset=(0.0, 0.0), grain=0, grain_strength=0.0,
-                  roughness=0.9, metalness=0.0, specular=0.0)
+    values = {'color_a': color, 'color_b': color, 'pattern': 0, 'pattern_scale_m': 0.1,
+              'pattern_angle_rad': 0.0, 'pattern_offset': (0.0, 0.0), 'grain': 0,
+              'grain_strength': 0.0, 'roughness': 0.9, 'metalness': 0.0, 'specular': 0.0}
     return Material(**{**values, **changes})
 
 

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scenes: the same for the same seed, physically possible, and varied."""
 
 import dataclasses
 
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, rotation_about, transform_points
+import numpy as np
+import pytest
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
@@ -39,7 +52,7 @@ def test_a_scene_depends_on_seed_and_index_alone(generator, config):
 
 
 def test_a_dropped_scene_does_not_depend_on_what_fell_before(reference_path):
-    """PyBullet's solver keeps state from one drop to the next."""
+    """See that no state of PyBullet's solver goes from one drop to the next."""
     config = load_config(reference_path, ['randomization.objects.dropped=1'])
     one, two = SceneGenerator(config), SceneGenerator(config)
     try:

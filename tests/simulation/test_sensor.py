@@ -1,12 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The sensor's effects: what each does to light, their laws, and pictures behind the scene."""
 
 import dataclasses
 import json
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-
 from sim_trainer.configuration import sensor as laws
 from sim_trainer.configuration.laws import Chance, Range
 from sim_trainer.configuration.loader import apply_overrides, build, to_plain
@@ -35,7 +49,7 @@ def _light(image):
 
 
 def _switched(chance, **changes):
-    """The default laws with every effect's chance set, but for those in ``changes``."""
+    """Return the default laws with every effect's chance set, but for those in ``changes``."""
     config = SensorConfig()
     effects = {name: dataclasses.replace(getattr(config, name), probability=Chance(chance))
                for name in EFFECTS}
@@ -44,14 +58,14 @@ def _switched(chance, **changes):
 
 @pytest.fixture(scope='module')
 def image():
-    """A picture with different channels and structure."""
+    """Return a picture with different channels and structure."""
     y, x = np.mgrid[0:96, 0:128]
     return np.stack([x, y, (x + y) // 2 + 60], -1).astype(np.uint8)
 
 
 @pytest.fixture(scope='module')
 def point():
-    """A white point on black."""
+    """Return a white point on black."""
     picture = np.zeros((65, 65, 3), np.uint8)
     picture[32, 32] = 255
     return picture

@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Stress splits: each leaves training's law in its factor, whatever the user's law is."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-
 from sim_trainer.cli import main
 from sim_trainer.configuration.distractors import DistractorConfig, HELD_OUT_KINDS, KINDS
 from sim_trainer.configuration.laws import Range
@@ -32,7 +45,7 @@ SMALL = ['camera.width_px=160', 'camera.height_px=120', 'camera.fx_px=150', 'cam
 
 @pytest.fixture(scope='module')
 def trained(reference_path):
-    """The reference scene."""
+    """Return the reference scene."""
     return load_config(reference_path)
 
 

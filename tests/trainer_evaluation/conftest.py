@@ -1,10 +1,23 @@
-"""A small catalogue and makers of truths and detections."""
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""A small catalogue and makers of truths and detections."""
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import make_transform
+import numpy as np
+import pytest
 from sim_trainer.dataset.bop import BopInstance
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import object_from_points

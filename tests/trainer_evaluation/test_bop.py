@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """BOP data sets: written and read again, and bad ones with their texts."""
 import json
 from pathlib import Path
 import shutil
 
 import cv2
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, make_transform, rotation_from_rotvec
+import numpy as np
+import pytest
 from sim_trainer.dataset import bop_writer
 from sim_trainer.dataset.bop import BopInstance, BopPicture, BopSplit
 from sim_trainer.dataset.bop_frames import BopFrames

@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scores and covariances that mean what they say."""
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
 from dr_perception.core.candidates import Candidates
+from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import PoseFit
 from dr_perception.core.scoring import score
 from dr_perception.core.transforms import make_transform
+import numpy as np
+import pytest
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.calibration import calibrate, fit_logistic, RememberingNetwork
@@ -95,6 +108,7 @@ def test_a_network_runs_once_for_a_picture_given_twice():
     seen = []
 
     class Network:
+
         def run(self, image_rgb):
             seen.append(image_rgb.copy())
             return {'heat': image_rgb + 1}

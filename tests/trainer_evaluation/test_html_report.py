@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The HTML report of small sets of pictures."""
 from dataclasses import replace
 from datetime import datetime
@@ -6,10 +20,9 @@ import json
 from pathlib import Path
 import re
 
+from dr_perception.core.contract import ModelContract
 import numpy as np
 import pytest
-
-from dr_perception.core.contract import ModelContract
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.annotation import free_place
 from sim_trainer.evaluation.trust import reliability
@@ -19,8 +32,8 @@ from sim_trainer.report.plots import bin_chart, curve_chart, object_chart
 from sim_trainer.report.run_report import measured_sets, MeasuredSet, RunReport
 from sim_trainer.report.summary import duration, sentences, set_figures
 from sim_trainer.report.training_log import read_curves
-from sim_trainer.report.trust_plots import (
-    coverage_chart, reliability_chart, risk_chart, risk_curves)
+from sim_trainer.report.trust_plots import (coverage_chart, reliability_chart, risk_chart,
+                                            risk_curves)
 from sim_trainer.report.write import write_report
 
 #: A name that breaks HTML that is not escaped and mathematics that is not wanted.

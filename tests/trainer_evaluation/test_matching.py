@@ -1,8 +1,21 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Detections against truth, by hand."""
+from dr_perception.core.transforms import rotation_about
 import numpy as np
 import pytest
-
-from dr_perception.core.transforms import rotation_about
 from sim_trainer.evaluation.matching import FORGIVEN_M, FOUND_M, match_picture
 
 

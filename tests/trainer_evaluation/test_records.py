@@ -1,19 +1,32 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Records of what happened, and figures of them, by hand."""
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-
 from sim_trainer.dataset.bop import BopPicture
-from sim_trainer.evaluation.breakdown import (
-    bin_of, by_distance, by_object, by_visible, group, round_edges)
+from sim_trainer.evaluation.breakdown import (bin_of, by_distance, by_object, by_visible, group,
+                                              round_edges)
 from sim_trainer.evaluation.confusion import confusion
 from sim_trainer.evaluation.matching import match_picture
 from sim_trainer.evaluation.records import collect, DetectionRecord, InstanceRecord, SetRecords
 from sim_trainer.evaluation.report import summarize
-from sim_trainer.evaluation.trust import (
-    chi2_share, CHI2_QUANTILES, coverage, LEAST_IN_BIN, reliability, risk_curve, wilson_interval)
+from sim_trainer.evaluation.trust import (CHI2_QUANTILES, chi2_share, coverage, LEAST_IN_BIN,
+                                          reliability, risk_curve, wilson_interval)
 
 FOUND = InstanceRecord('cube', 0, 0, 1.0, 1.0, True, 'cube', 0.004, 0.1, 0.9, 1.0, 3e-4)
 MISSED = InstanceRecord('cube', 0, 1, 1.0, 1.0, False)

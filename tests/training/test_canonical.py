@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Equal looks have equal keypoints: on each of the eight groups, the continuous included."""
 from pathlib import Path
 
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
+                                           rotation_about, transform_points)
 import numpy as np
 import pytest
-
-from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import (
-    invert_transform, look_at, make_transform, rotation_about, transform_points)
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.canonical import CanonicalKeypoints

@@ -1,13 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Muon, who takes which weights, and the learning rate's course."""
 
 import numpy as np
 import pytest
-import torch
-
 from sim_trainer.configuration.training import NetworkConfig, TrainingConfig
 from sim_trainer.training.muon import Muon, orthogonalized
 from sim_trainer.training.networks.keypoints import build_network
 from sim_trainer.training.optimizer import learning_rate, Optimizer
+import torch
 
 
 @pytest.mark.parametrize('shape', [(8, 8), (16, 144), (96, 20)])

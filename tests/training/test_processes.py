@@ -1,22 +1,35 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Training in processes of its own: killed and resumed, and several together by torchrun."""
 
 import json
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-import torch
-
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.training.checkpoint import load_snapshots
 from sim_trainer.training.distributed import ProcessGroup, RANK_SEED
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.loop import snapshot_steps
+import torch
 
 ROOT = Path(__file__).parents[2]
 SMALL = ['frames.count=8', 'frames.workers=1', 'training.steps=12', 'training.batch_size=4',
@@ -81,7 +94,7 @@ def test_killed_at_any_moment_and_resumed_the_weights_are_the_same(tmp_path):
 
 
 def _step(folder):
-    """The checkpoint's step, 0 where there is none yet."""
+    """Return the checkpoint's step, 0 where there is none yet."""
     try:
         return torch.load(folder / 'checkpoint.pt', weights_only=True)['step']
     except FileNotFoundError:

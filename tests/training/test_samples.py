@@ -1,18 +1,31 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Samples: the window fits the frame, and the targets lie where the objects are seen."""
 
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, make_transform
+import numpy as np
+import pytest
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.configuration.sensor import SensorConfig
 from sim_trainer.dataset.frames import Frame
 from sim_trainer.dataset.labels import InstanceLabel
-from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.errors import DatasetError
+from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.heads.centres import CentreTargets
 from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.nothing import nothing

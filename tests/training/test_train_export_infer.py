@@ -1,15 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The chain on a tiny run: draw, train, export, calibrate, infer; and resuming it exactly."""
 
 import dataclasses
 import json
-import signal
 from pathlib import Path
-
-import numpy as np
-import pytest
-import torch
+import signal
 
 from dr_perception import PinholeCamera, PoseEstimator
+import numpy as np
+import pytest
 from sim_trainer import cli
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.dataset.stream import FrameStream
@@ -22,6 +34,7 @@ from sim_trainer.training.loop import config_key, Interrupted, train
 from sim_trainer.training.tasks import make_task
 from sim_trainer.validation import choice
 from sim_trainer.validation.stress import stress_configs
+import torch
 
 ROOT = Path(__file__).parents[2]
 TINY = ['frames.count=6', 'frames.workers=1', 'training.steps=5', 'training.batch_size=2',
@@ -37,7 +50,7 @@ _streams = []
 
 @pytest.fixture(scope='module')
 def frames(tmp_path_factory):
-    """Configuration of six small pictures, and a folder."""
+    """Return configuration of six small pictures, and a folder."""
     yield load_config(ROOT / 'config' / 'tabletop.yaml', TINY), tmp_path_factory.mktemp('frames')
     while _streams:
         _streams.pop().close()
@@ -194,6 +207,7 @@ def test_nothing_found_is_one_line(frames, tmp_path):
     contract = make_contract(config, build_catalogue(config.objects))
 
     class Blind:
+
         def run(self, image_rgb):
             n, h, w = image_rgb.shape[0], image_rgb.shape[1] // 4, image_rgb.shape[2] // 4
             return {name: np.zeros((n, channels, h, w), np.float32)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How a tracked object may move between two pictures.
 
 Convention:
@@ -12,9 +26,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from dr_perception.core.transforms import make_transform, rotation_from_rotvec, skew
+import numpy as np
 
 #: Deviation of the unknown velocity of what was seen once: m/s and rad/s along each axis.
 INITIAL_SPEED_M_S, INITIAL_TURN_RAD_S = 0.3, 1.0
@@ -58,10 +71,10 @@ class MotionModel(Protocol):
     """A law of motion. ``predict`` also goes back in time, with a negative ``dt_s``."""
 
     def start(self, T_frame_object: np.ndarray, covariance: np.ndarray) -> PoseState:
-        """The state of what was seen once, at a pose with a covariance (6, 6)."""
+        """Return the state of what was seen once, at a pose with a covariance (6, 6)."""
 
     def predict(self, state: PoseState, dt_s: float, noise: ProcessNoise) -> PoseState:
-        """The state ``dt_s`` later."""
+        """Return the state ``dt_s`` later."""
 
 
 class ConstantPose:

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Error-state Kalman filter of one object's pose on SE(3)."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.tracking.motion import PoseState
 from dr_perception.core.transforms import (make_transform, rotation_from_rotvec,
                                            rotvec_from_rotation)
+import numpy as np
 
 
 def pose_difference(T_a_to: np.ndarray, T_a_from: np.ndarray) -> np.ndarray:
@@ -16,13 +29,13 @@ def pose_difference(T_a_to: np.ndarray, T_a_from: np.ndarray) -> np.ndarray:
 
 
 def moved(T_a_from: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """The inverse of ``pose_difference``: the pose (4, 4) that a difference (6,) leads to."""
+    """Undo ``pose_difference``: return the pose (4, 4) that a difference (6,) leads to."""
     return make_transform(rotation_from_rotvec(difference[3:]) @ T_a_from[:3, :3],
                           T_a_from[:3, 3] + difference[:3])
 
 
 def updated(state: PoseState, T_frame_found: np.ndarray, covariance: np.ndarray) -> PoseState:
-    """The state after a measured pose.
+    """Return the state after a measured pose.
 
     Args:
         state: predicted to the time of the measurement.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Of all poses that look the same, the one nearest a track; covariances that come along.
 
 Convention:
@@ -7,15 +21,14 @@ Convention:
 
 from __future__ import annotations
 
-import numpy as np
-
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import make_transform, rotation_about, skew
+import numpy as np
 
 
 def nearest_variant(symmetry: Symmetry, T_a_track: np.ndarray, T_a_found: np.ndarray,
                     covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The equivalent of a found pose whose orientation is nearest the track's.
+    """Return the equivalent of a found pose whose orientation is nearest the track's.
 
     About the axis of a continuous symmetry the nearest is found exactly, not among the samples.
 
@@ -41,7 +54,7 @@ def nearest_variant(symmetry: Symmetry, T_a_track: np.ndarray, T_a_found: np.nda
 
 
 def covariance_at(covariance: np.ndarray, shift_a: np.ndarray) -> np.ndarray:
-    """The covariance of a body's pose at another of its points.
+    """Return the covariance of a body's pose at another of its points.
 
     Args:
         covariance: (6, 6) at the first point, axes of frame a.
@@ -53,7 +66,7 @@ def covariance_at(covariance: np.ndarray, shift_a: np.ndarray) -> np.ndarray:
 
 
 def covariance_about(R_a_b: np.ndarray, covariance_b: np.ndarray) -> np.ndarray:
-    """A covariance (6, 6) about the axes of frame a from that about the axes of frame b."""
+    """Return a covariance (6, 6) about the axes of frame a from that about the axes of frame b."""
     J = np.zeros((6, 6))
     J[:3, :3] = J[3:, 3:] = R_a_b
     return J @ np.asarray(covariance_b, dtype=np.float64) @ J.T

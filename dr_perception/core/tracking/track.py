@@ -1,10 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """One object followed from picture to picture, and what is reported of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.symmetry import Symmetry
@@ -13,6 +25,7 @@ from dr_perception.core.tracking.pose_filter import pose_difference, updated
 from dr_perception.core.tracking.rules import TrackerRules
 from dr_perception.core.tracking.symmetric_variant import covariance_about, nearest_variant
 from dr_perception.core.transforms import invert_transform
+import numpy as np
 
 #: The score is the mean over about so many of the newest detections.
 SCORE_MEMORY = 10
@@ -42,7 +55,7 @@ class TrackedObject:
     detection: Detection
 
     def as_detection(self, T_frame_camera: np.ndarray) -> Detection:
-        """The same as a detection of a camera that stands at ``T_frame_camera`` (4, 4)."""
+        """Return the same as a detection of a camera that stands at ``T_frame_camera`` (4, 4)."""
         T_camera_frame = invert_transform(T_frame_camera)
         return replace(self.detection, score=self.score,
                        T_camera_object=T_camera_frame @ self.T_frame_object,
@@ -59,7 +72,7 @@ class Found:
 
     @classmethod
     def of(cls, detection: Detection, T_frame_camera: np.ndarray) -> Found:
-        """A detection of a camera at ``T_frame_camera`` (4, 4)."""
+        """Return a detection of a camera at ``T_frame_camera`` (4, 4)."""
         return cls(detection, T_frame_camera @ detection.T_camera_object,
                    covariance_about(T_frame_camera[:3, :3], detection.covariance))
 
@@ -136,7 +149,7 @@ class Track:
         return unseen_s >= rules.expiry_s or (self.number is None and self.hits < 1)
 
     def report(self, ahead_s: float, stamp_ns: int, rules: TrackerRules) -> TrackedObject:
-        """What is known of it ``ahead_s`` after the time predicted to (negative: before)."""
+        """Return what is known of it ``ahead_s`` after the predicted time (negative: before)."""
         state = self._predicted(ahead_s, rules)
         unseen_s = max(stamp_ns - self.hit_ns, 0) / 1e9 if self.misses else 0.0
         fading = max(1.0 - unseen_s / max(rules.expiry_s, 1e-9), 0.0)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Follows objects from picture to picture: who is whom, who is new, who is gone."""
 
 from __future__ import annotations
@@ -5,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 import math
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.tracking.assignment import assign
 from dr_perception.core.tracking.chi_square import chi_square_quantile
 from dr_perception.core.tracking.rules import TrackerRules
 from dr_perception.core.tracking.track import Found, Track, TrackedObject
+import numpy as np
 
 #: Two of a kind whose origins are nearer than this part of its least extent are one: bodies do
 #: not stand inside each other.
@@ -58,7 +71,7 @@ class PoseTracker:
 
     def step(self, detections: Sequence[Detection], stamp_ns: int,
              T_frame_camera: np.ndarray | None = None) -> list[TrackedObject]:
-        """The confirmed objects at the time of a picture, best score first.
+        """Return the confirmed objects at the time of a picture, best score first.
 
         A picture that was overtaken on its way, or whose stamp was there before, teaches nothing:
         the objects are reported as they were at its time. A jump back in time forgets everything.

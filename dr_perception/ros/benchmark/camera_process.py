@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The camera's process of the benchmark: sends pictures to the node and times what comes back.
 
 Started by `transport`; prints one line of JSON. Sent and received are in one process because one
@@ -12,6 +26,10 @@ import threading
 import time
 from typing import Any
 
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.ros.camera_conversion import info_from_camera
+from dr_perception.ros.conversions import stamp_from_ns, stamp_to_ns
+from dr_perception.ros.image_conversion import image_from_rgb
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -19,11 +37,6 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.core.camera import PinholeCamera
-from dr_perception.ros.camera_conversion import info_from_camera
-from dr_perception.ros.conversions import stamp_from_ns, stamp_to_ns
-from dr_perception.ros.image_conversion import image_from_rgb
 
 FRAME = 'camera_optical_frame'
 _WARM_UP_RESULTS = 5

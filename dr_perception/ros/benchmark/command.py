@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`ros2 run dr_perception benchmark`: the performance table of this machine.
 
 Exit codes: 0 done, 2 the user's error in one line, 130 interrupted, 1 a bug with its traceback.
@@ -31,7 +45,7 @@ _SHIPPED_MODEL = 'models/tabletop.onnx'
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the options."""
     parser = argparse.ArgumentParser(
         prog='benchmark', description='For each provider that runs the model and each image '
         'size: milliseconds by stage, frames a second without ROS and with it, stamp to poses, '

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The pictures that are measured with: drawn from the model's own objects, or a folder's."""
 
 from __future__ import annotations
@@ -6,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.contract import ModelContract
 from dr_perception.inference.drawn_scene import draw_scene, reference_camera, reference_pose
 from dr_perception.ros.benchmark.errors import BenchmarkError
+import numpy as np
 
 _DRAWN = 8
 #: Pictures of a folder are held in memory in every size: 6 MB each at 1920x1080.
@@ -46,7 +59,7 @@ def drawn_pictures(contract: ModelContract, width_px: int, height_px: int) -> Pi
 
 
 def pictures_of_folder(folder: Path) -> list[np.ndarray]:
-    """The first pictures (H, W, 3, RGB) of a folder, by name.
+    """Return the first pictures (H, W, 3, RGB) of a folder, by name.
 
     Raises:
         BenchmarkError: there is no such folder, or no picture in it that can be read.
@@ -75,7 +88,7 @@ def resized_pictures(images_rgb: list[np.ndarray], contract: ModelContract, widt
 
 
 def _middle(image_rgb: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-    """The largest part of that aspect about the middle, resized."""
+    """Return the largest part of that aspect about the middle, resized."""
     scale = min(image_rgb.shape[1] / width_px, image_rgb.shape[0] / height_px)
     w, h = max(int(width_px * scale), 1), max(int(height_px * scale), 1)
     left, top = (image_rgb.shape[1] - w) // 2, (image_rgb.shape[0] - h) // 2

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The figures as a markdown table and as JSON."""
 
 from __future__ import annotations
@@ -53,7 +67,7 @@ class Row:
 
 
 def as_markdown(rows: list[Row], measured: dict[str, str]) -> str:
-    """What was measured, on what, and the table."""
+    """Return what was measured, on what, and the table."""
     lines = [f'- {name}: {value}' for name, value in measured.items()] + ['']
     for cells in (COLUMNS, ('---',) * len(COLUMNS), *(row.cells() for row in rows)):
         lines.append('| ' + ' | '.join(cells) + ' |')

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node with ROS transport: the real node in one process, a camera in another.
 
 Both run in a DDS domain of their own on this machine alone: the poses of a picture that nobody
@@ -18,15 +32,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, Any
-
-import numpy as np
+from typing import Any, IO
 
 from dr_perception.core.transforms import quat_xyzw_from_rotation
 from dr_perception.inference import machine
 from dr_perception.ros.benchmark.errors import BenchmarkError
 from dr_perception.ros.benchmark.pictures import Pictures
 from dr_perception.ros.resources import find_resource
+import numpy as np
 
 _NAMESPACE = '/dr_perception_benchmark'
 _NODE = 'dr_perception.ros.pose_estimator_node'
@@ -128,7 +141,7 @@ def _environment() -> dict[str, str]:
 @contextlib.contextmanager
 def _process(command: list[str], environment: dict[str, str]
              ) -> Iterator[tuple[subprocess.Popen, IO[bytes]]]:
-    """A Python module as a process that is gone after the block, and its output."""
+    """Return a Python module as a process that is gone after the block, and its output."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([sys.executable, '-m', *command], env=environment, stdout=log,
                                    stderr=subprocess.STDOUT, start_new_session=True,
@@ -152,7 +165,7 @@ def _end_with_parent() -> None:
 
 def _wait(node: subprocess.Popen, node_log: IO[bytes], camera: subprocess.Popen,
           camera_log: IO[bytes]) -> dict[str, Any]:
-    """What the camera printed.
+    """Return what the camera printed.
 
     Raises:
         BenchmarkError: one of them ended too early.

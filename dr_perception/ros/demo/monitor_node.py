@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node `monitor`: compares published poses with the simulated camera's truth."""
 
 from __future__ import annotations
@@ -10,19 +24,18 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from vision_msgs.msg import Detection3DArray
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import pose_to_matrix, stamp_to_ns
 from dr_perception.ros.demo.scoring import format_table, PosedObject, Scoreboard
 from dr_perception.ros.model_loading import DEFAULT_MODEL
 from dr_perception.ros.node_process import run_node
 from dr_perception.ros.resources import find_resource
+import numpy as np
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from vision_msgs.msg import Detection3DArray
 
 _KEPT_TRUTHS = 600
 
@@ -133,7 +146,7 @@ class MonitorNode(Node):
 
 
 def read_objects(model_path: str) -> tuple[ObjectModel, ...]:
-    """The objects of a model file.
+    """Return the objects of a model file.
 
     Raises:
         ModelFileError: the file is not a usable model.
@@ -144,7 +157,7 @@ def read_objects(model_path: str) -> tuple[ObjectModel, ...]:
 
 
 def format_report(report: dict[str, Any]) -> str:
-    """The final table with rate and latency."""
+    """Return the final table with rate and latency."""
     if not report['frames']:
         return f'no detections to compare ({report["images"]} images were shown)'
     if report['frames_per_s'] is None:

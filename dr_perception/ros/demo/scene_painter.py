@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Scenes drawn ahead of time, on a thread of their own, for the simulated camera."""
 
 from __future__ import annotations
@@ -10,10 +24,9 @@ import threading
 from typing import Any
 
 import cv2
-import numpy as np
-
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import transform_points
+import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +72,7 @@ class ScenePainter:
         self._thread.start()
 
     def take(self, timeout_s: float | None = 0.0) -> PaintedScene | None:
-        """The next scene, or None where it is not drawn yet or there are no more.
+        """Return the next scene, or None where it is not drawn yet or there are no more.
 
         Raises:
             Exception: whatever ended the drawing.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How good published poses are: found, errors modulo symmetry, false positives. Pure."""
 
 from __future__ import annotations
@@ -5,9 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from dr_perception.core.objects import ObjectModel
+import numpy as np
 
 #: An object counts as found when its position is nearer than this.
 FOUND_WITHIN_M = 0.02
@@ -104,7 +117,7 @@ class Scoreboard:
 
 
 def format_table(report: dict[str, Any]) -> str:
-    """The report as a table, one line an object."""
+    """Return the report as a table, one line an object."""
     lines = [f'{"object":<20}{"found":>14}{"position mm":>13}{"rotation deg":>14}{"false":>7}']
     rows = {**report['objects'], 'all': report['all']}
     for name, row in rows.items():

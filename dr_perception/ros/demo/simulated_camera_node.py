@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node `simulated_camera`: pictures of drawn scenes, with CameraInfo, TF and the truth.
 
 The one module of dr_perception that imports sim_trainer, and only inside a function: the node is
@@ -13,6 +27,15 @@ import sys
 from typing import Any
 
 import cv2
+from dr_perception.core.errors import MissingDependencyError
+from dr_perception.core.transforms import invert_transform
+from dr_perception.ros.camera_conversion import info_from_camera
+from dr_perception.ros.conversions import pose_with_covariance, transform_stamped
+from dr_perception.ros.demo.scene_painter import (PaintedScene, ScenePainter, TrueInstance,
+                                                  visible_part)
+from dr_perception.ros.image_conversion import image_from_rgb
+from dr_perception.ros.node_process import run_node
+from dr_perception.ros.resources import find_resource
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -23,16 +46,6 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import (Detection3D, Detection3DArray, ObjectHypothesis,
                              ObjectHypothesisWithPose)
-
-from dr_perception.core.errors import MissingDependencyError
-from dr_perception.core.transforms import invert_transform
-from dr_perception.ros.camera_conversion import info_from_camera
-from dr_perception.ros.conversions import pose_with_covariance, transform_stamped
-from dr_perception.ros.demo.scene_painter import (PaintedScene, ScenePainter, TrueInstance,
-                                                  visible_part)
-from dr_perception.ros.image_conversion import image_from_rgb
-from dr_perception.ros.node_process import run_node
-from dr_perception.ros.resources import find_resource
 
 DEFAULT_CONFIG = 'config/tabletop.yaml'
 #: The reference scene as a robot cell has it: a fixed, calibrated camera, upright objects that do
@@ -186,7 +199,7 @@ def painted_scenes(config_path: str, overrides: list[str],
 
 
 def truth_message(header: Header, scene: PaintedScene) -> Detection3DArray:
-    """The true poses in the camera's frame; each score is the visible part of the object."""
+    """Return the true poses in the camera's frame; each score is the visible part."""
     message = Detection3DArray(header=header)
     for number, instance in enumerate(scene.instances):
         message.detections.append(Detection3D(

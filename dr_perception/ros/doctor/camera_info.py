@@ -1,11 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Section: whether picture and CameraInfo can be used, alone and together."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import CameraError, ImageError
@@ -14,6 +25,8 @@ from dr_perception.ros.conversions import clean_frame_id
 from dr_perception.ros.doctor.findings import error, Finding, ok, Section, warn
 from dr_perception.ros.doctor.observation import Camera, INFO_TYPE, Observation, Traffic
 from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 #: The default of the node's ``max_image_age_s``; an image may be stamped this much ahead, too.
 _LARGEST_AGE_S = 1.0

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`ros2 run dr_perception doctor`: what is there, what works, and what to do about the rest.
 
 Exit codes: 0 nothing is wrong (also with warnings), 3 at least one finding is an ERROR, 2 an
@@ -15,7 +29,7 @@ from dr_perception.ros.doctor.findings import Section
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Return the options."""
     parser = argparse.ArgumentParser(
         prog='doctor', description='One paste for a bug report: versions, providers, model, '
         'topics, CameraInfo, TF, time per stage and the running node, each with what is wrong '

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What a section of the report consists of: facts, tables, and findings with a remedy."""
 
 from __future__ import annotations
@@ -37,17 +51,17 @@ class Finding:
 
 
 def ok(text: str) -> Finding:
-    """A finding that all is well."""
+    """Return a finding that all is well."""
     return Finding(Level.OK, text)
 
 
 def warn(text: str, remedy: str) -> Finding:
-    """A finding that something is worse than it could be."""
+    """Return a finding that something is worse than it could be."""
     return Finding(Level.WARN, text, remedy)
 
 
 def error(text: str, remedy: str) -> Finding:
-    """A finding that something cannot work."""
+    """Return a finding that something cannot work."""
     return Finding(Level.ERROR, text, remedy)
 
 

@@ -1,8 +1,20 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Section: TF from the base frame to each camera."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from dr_perception.core.transforms import quat_xyzw_from_rotation
 from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_to_ns
@@ -10,6 +22,7 @@ from dr_perception.ros.doctor.findings import error, Finding, ok, Section, Table
 from dr_perception.ros.doctor.node_status import camera_pose_is_parameter
 from dr_perception.ros.doctor.observation import Camera, Observation
 from dr_perception.ros.transform_buffer import TransformError
+import numpy as np
 
 
 def inspect(seen: Observation, base_frame: str) -> Section:
@@ -41,7 +54,7 @@ def inspect(seen: Observation, base_frame: str) -> Section:
 
 
 def _frame_of(camera: Camera, seen: Observation) -> tuple[str | None, int]:
-    """The camera's frame and the newest stamp; None where nothing came."""
+    """Return the camera's frame and the newest stamp; None where nothing came."""
     for topic in (camera.image_topic, camera.info_topic):
         message = seen.traffic_of(topic).newest
         if message is not None:
@@ -81,7 +94,7 @@ def _judge(seen: Observation, base_frame: str, frame: str, stamp_ns: int, sectio
 
 
 def _path(seen: Observation, frame: str) -> list[str]:
-    """The frame and its ancestors, a loop once round."""
+    """Return the frame and its ancestors, a loop once round."""
     path = [frame]
     while path[-1] in seen.edges and seen.edges[path[-1]].parent not in path:
         path.append(seen.edges[path[-1]].parent)

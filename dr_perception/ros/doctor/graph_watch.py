@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Listens to the ROS graph for a few seconds, as a node of its own that publishes nothing."""
 
 from __future__ import annotations
@@ -7,6 +21,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from dr_perception.core.errors import PerceptionError
+from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_to_ns
+from dr_perception.ros.doctor.observation import (COMPRESSED_TYPE, Endpoint, find_cameras,
+                                                  IMAGE_TYPES, INFO_TYPE, Observation, Topic,
+                                                  Traffic, TransformEdge)
 import rclpy
 from rclpy.context import Context
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -17,12 +36,6 @@ from rclpy.qos import DurabilityPolicy, qos_profile_sensor_data, QoSProfile
 from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
-
-from dr_perception.core.errors import PerceptionError
-from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_to_ns
-from dr_perception.ros.doctor.observation import (COMPRESSED_TYPE, Endpoint, find_cameras,
-                                                  IMAGE_TYPES, INFO_TYPE, Observation, Topic,
-                                                  Traffic, TransformEdge)
 
 NODE_NAME = 'dr_perception_doctor'
 _DETECTIONS_TYPE = 'vision_msgs/msg/Detection3DArray'

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What was seen of the ROS graph: topics, traffic, TF and diagnostics."""
 
 from __future__ import annotations
@@ -105,11 +119,11 @@ class Observation:
     now_ns: int = 0
 
     def traffic_of(self, topic: str) -> Traffic:
-        """What arrived on a topic; nothing where it was not listened to."""
+        """Return what arrived on a topic; nothing where it was not listened to."""
         return self.traffic.get(topic, Traffic())
 
     def estimator_subscription(self, topic: str) -> Endpoint | None:
-        """The subscription of a running pose estimator on a topic."""
+        """Return the subscription of a running pose estimator on a topic."""
         subscriptions = self.topics[topic].subscriptions if topic in self.topics else []
         return next((s for s in subscriptions if s.node in self.estimators), None)
 
@@ -124,7 +138,8 @@ def find_cameras(topics: dict[str, Topic], estimators: list[str], image_topic: s
     Args:
         topics: of the graph.
         estimators: full names of the running pose estimators.
-        image_topic, info_topic: of the options, resolved; '' where not given.
+        image_topic: of the options, resolved; '' where not given.
+        info_topic: likewise.
     """
     if image_topic:
         return [Camera(image_topic, info_topic or _info_of(image_topic, topics, estimators))]
@@ -136,7 +151,7 @@ def find_cameras(topics: dict[str, Topic], estimators: list[str], image_topic: s
 
 
 def _info_of(image_topic: str, topics: dict[str, Topic], estimators: list[str]) -> str:
-    """The CameraInfo topic of an image topic: what its estimator reads, else its sibling."""
+    """Return the CameraInfo topic of an image topic: what its estimator reads, or its sibling."""
     if image_topic in topics:
         readers = {s.node for s in topics[image_topic].subscriptions if s.node in estimators}
         for topic in topics.values():

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The report as markdown, to be pasted into an issue, and as JSON."""
 
 from __future__ import annotations
@@ -34,7 +48,7 @@ def summary(sections: Sequence[Section]) -> str:
 
 
 def as_markdown(sections: Sequence[Section]) -> str:
-    """The report to paste: what is wrong first, then every section."""
+    """Return the report to paste: what is wrong first, then every section."""
     lines = ['# dr_perception doctor', '', f'**{summary(sections)}**', '']
     for level in (Level.ERROR, Level.WARN):
         lines += [f'{_line(finding)} ({section.title})' for section in sections
@@ -53,7 +67,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
 
 
 def as_json(sections: Sequence[Section]) -> str:
-    """The report for machines; ``sections`` by title."""
+    """Return the report for machines; ``sections`` by title."""
     return json.dumps({
         'summary': {level.value: count(sections, level) for level in Level},
         'sections': {section.title: {

@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Section: image and CameraInfo topics, their QoS, and how fast they come."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rclpy.qos import (DurabilityPolicy, qos_check_compatible, qos_profile_sensor_data,
-                       QoSCompatibility, QoSProfile, ReliabilityPolicy)
-
 from dr_perception.ros.doctor.findings import error, Finding, ok, Section, Table, warn
 from dr_perception.ros.doctor.observation import Camera, IMAGE_TYPES, Observation, Topic
+from rclpy.qos import (DurabilityPolicy, qos_check_compatible, qos_profile_sensor_data,
+                       QoSCompatibility, QoSProfile, ReliabilityPolicy)
 
 #: As in the node's diagnostics: a larger share of images lost by DDS is a warning.
 _LARGEST_LOSS = 0.05

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Compile generated sources with the C and C++ compilers alone: no CMake, no colcon."""
 from concurrent.futures import ThreadPoolExecutor
 import os
@@ -16,8 +30,7 @@ _RUNTIME_LIBRARIES = (
 
 
 def check_build_tools():
-    """
-    Check for compilers and the headers of this Python.
+    """Check for compilers and the headers of this Python.
 
     Raises:
         InterfaceError: naming what is missing and the command that installs it.
@@ -45,8 +58,7 @@ def include_options(prefix, packages):
 
 
 def run_compiler(command):
-    """
-    Run one compiler command.
+    """Run one compiler command.
 
     Raises:
         InterfaceError: with the first error line of the compiler.
@@ -85,8 +97,7 @@ def link(target, objects, libraries, library_folders, rpath):
 
 
 def compile_packages(packages, depends, build, prefix):
-    """
-    Compile all packages into one shared library and one extension module per package.
+    """Compile all packages into one shared library and one extension module per package.
 
     Args:
         packages: GeneratedPackage of each.

@@ -1,5 +1,18 @@
-"""
-Fields of the message types that Jazzy has and PyPI lacks.
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Fields of the message types that Jazzy has and PyPI lacks.
 
 Field names, types and their order are facts of the public interface; two processes understand
 each other only when these are equal. The type hash (REP 2016) is computed from exactly these facts
@@ -10,8 +23,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class InterfacePackage:
-    """
-    One message package.
+    """One message package.
 
     Attributes:
         name: ROS package name.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Write definitions, prove them by their type hashes, and generate C and Python sources."""
 import contextlib
 from dataclasses import dataclass
@@ -16,8 +30,7 @@ TYPE_SUPPORTS = ('rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_introspect
 
 @dataclass(frozen=True)
 class GeneratedPackage:
-    """
-    Where the generated files of one package lie.
+    """Where the generated files of one package lie.
 
     Attributes:
         name: ROS package name.
@@ -60,8 +73,7 @@ def write_definitions(package, build):
 
 
 def read_type_hash(share, type_name):
-    """
-    Read the RIHS01 hash of a type from the type description beside its definition.
+    """Read the RIHS01 hash of a type from the type description beside its definition.
 
     Args:
         share: the package's share folder.
@@ -76,8 +88,7 @@ def read_type_hash(share, type_name):
 
 
 def check_type_hashes(package_name, share, expected=None):
-    """
-    Refuse a package whose types are not upstream's.
+    """Refuse a package whose types are not upstream's.
 
     Raises:
         TypeHashError: naming the type and both hashes.
@@ -90,8 +101,7 @@ def check_type_hashes(package_name, share, expected=None):
 
 
 def describe_package(package, build, prefix, expected_hashes=None):
-    """
-    Write the definitions of one package and prove them by their type hashes.
+    """Write the definitions of one package and prove them by their type hashes.
 
     Args:
         package: an InterfacePackage whose dependencies are described or come from wheels.
@@ -117,8 +127,7 @@ def describe_package(package, build, prefix, expected_hashes=None):
 
 
 def generate_package(package, build, prefix):
-    """
-    Generate the sources of one package, after proving its definitions.
+    """Generate the sources of one package, after proving its definitions.
 
     Args: as of `describe_package`.
 

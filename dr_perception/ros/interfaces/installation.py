@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What is installed where, and the record that tells generated packages from others."""
 from dataclasses import dataclass
 import hashlib
@@ -20,8 +34,7 @@ _RECORD = Path('share') / 'dr_perception_interfaces' / 'record.json'
 
 @dataclass(frozen=True)
 class Outcome:
-    """
-    What `ensure_interfaces` found or did.
+    """What `ensure_interfaces` found or did.
 
     Attributes:
         generated: packages written now.
@@ -83,8 +96,7 @@ def has_generators(prefix):
 
 
 def load_type_supports(names):
-    """
-    Import packages and load the compiled part of one type of each.
+    """Import packages and load the compiled part of one type of each.
 
     Raises:
         InterfaceError: naming the package that does not load.
@@ -193,8 +205,7 @@ def generate_and_install(packages, prefix, digest):
 
 
 def ensure_interfaces(prefix=sys.prefix):
-    """
-    Provide the message packages in the environment that runs this.
+    """Provide the message packages in the environment that runs this.
 
     Returns:
         Outcome.

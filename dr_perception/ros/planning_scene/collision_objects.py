@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The scene's commands as MoveIt messages: primitive shapes where the object is one, else meshes.
 
 Convention:
@@ -10,15 +24,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose
-from moveit_msgs.msg import CollisionObject, PlanningScene
-import numpy as np
-from shape_msgs.msg import Mesh, MeshTriangle, SolidPrimitive
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import make_transform
 from dr_perception.ros.conversions import pose_from_matrix
 from dr_perception.ros.planning_scene.scene_tracker import Command, Operation
+from geometry_msgs.msg import Point, Pose
+from moveit_msgs.msg import CollisionObject, PlanningScene
+import numpy as np
+from shape_msgs.msg import Mesh, MeshTriangle, SolidPrimitive
 
 _OPERATIONS = {Operation.ADD: CollisionObject.ADD, Operation.MOVE: CollisionObject.MOVE,
                Operation.REMOVE: CollisionObject.REMOVE}
@@ -30,12 +43,13 @@ _LEAST_SIDES = 12
 
 def collision_object(command: Command, models: Mapping[str, ObjectModel], frame_id: str,
                      stamp: Time) -> CollisionObject:
-    """The message of one command.
+    """Return the message of one command.
 
     Args:
         command: what to say.
         models: object name -> its model.
-        frame_id, stamp: planning frame and time of the picture.
+        frame_id: planning frame.
+        stamp: time of the picture.
     """
     message = CollisionObject(id=command.instance_name, operation=_OPERATIONS[command.operation])
     message.header.frame_id, message.header.stamp = frame_id, stamp
@@ -48,7 +62,7 @@ def collision_object(command: Command, models: Mapping[str, ObjectModel], frame_
 
 
 def scene_diff(objects: Sequence[CollisionObject]) -> PlanningScene:
-    """A diff of the planning scene with these objects."""
+    """Return a diff of the planning scene with these objects."""
     scene = PlanningScene(is_diff=True)
     scene.robot_state.is_diff = True    # else MoveIt takes the empty state for the robot's
     scene.world.collision_objects = list(objects)
@@ -70,7 +84,7 @@ def _fill_geometry(message: CollisionObject, model: ObjectModel) -> None:
 
 
 def mesh_of(model: ObjectModel) -> Mesh:
-    """The model's mesh."""
+    """Return the model's mesh."""
     return Mesh(
         vertices=[Point(x=float(x), y=float(y), z=float(z)) for x, y, z in model.vertices_m],
         triangles=[MeshTriangle(vertex_indices=np.asarray(face, dtype=np.uint32))
@@ -78,7 +92,7 @@ def mesh_of(model: ObjectModel) -> Mesh:
 
 
 def primitive_of(model: ObjectModel) -> tuple[SolidPrimitive, np.ndarray] | None:
-    """The box, cylinder or cone that a model's mesh is, and ``T_object_shape``; None: it is none.
+    """Return the box, cylinder or cone that a mesh is, and ``T_object_shape``; None: it is none.
 
     Told by the vertices alone, so that it holds for meshes too.
     """
@@ -106,7 +120,7 @@ def primitive_of(model: ObjectModel) -> tuple[SolidPrimitive, np.ndarray] | None
 
 
 def _radius_of_ring(points_m: np.ndarray, tolerance_m: float) -> float | None:
-    """The radius of points (N, 3) that lie on one circle about z; None: they do not."""
+    """Return the radius of points (N, 3) that lie on one circle about z; None: they do not."""
     radii_m = np.hypot(points_m[:, 0], points_m[:, 1])
     is_ring = len(points_m) >= _LEAST_SIDES and np.ptp(radii_m) < 2 * tolerance_m
     return float(radii_m.mean()) if is_ring else None

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Detection3DArray to samples in the planning frame: pure functions."""
 
 from __future__ import annotations
 
-import numpy as np
-from vision_msgs.msg import Detection3D, Detection3DArray
-
 from dr_perception.ros.conversions import pose_to_matrix
 from dr_perception.ros.planning_scene.pose_sampler import Sample
+import numpy as np
+from vision_msgs.msg import Detection3D, Detection3DArray
 
 
 def read_samples(message: Detection3DArray, T_plan_header: np.ndarray) -> list[Sample]:
@@ -48,7 +61,7 @@ def _read(detection: Detection3D, T_plan_header: np.ndarray) -> Sample | None:
 
 
 def position_std_m(covariance: np.ndarray) -> float:
-    """Standard deviation (m) of the position in its worst direction; NaN where it says nothing.
+    """Return the deviation (m) of the position in its worst direction; NaN where it says nothing.
 
     Args:
         covariance: (36,) row-major 6x6, x, y, z first. All zeros mean that it is not known

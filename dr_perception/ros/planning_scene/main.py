@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The executable `planning_scene`."""
 
 from __future__ import annotations
@@ -7,10 +21,9 @@ import sys
 import threading
 from typing import Any
 
-from rclpy.executors import SingleThreadedExecutor
-
 from dr_perception.core.errors import MissingDependencyError
 from dr_perception.ros.node_process import run_node
+from rclpy.executors import SingleThreadedExecutor
 
 # What the node reads where nothing else is asked for; of several rules for a name rcl takes the
 # first, and this one is the last.
@@ -19,7 +32,7 @@ _POLL_S = 0.2
 
 
 def make_node() -> Any:
-    """The node.
+    """Return the node.
 
     Raises:
         MissingDependencyError: MoveIt's messages are not installed.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node `planning_scene`: detections in, collision objects out."""
 
 from __future__ import annotations
@@ -7,18 +21,9 @@ import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from moveit_msgs.msg import AttachedCollisionObject, CollisionObject, PlanningScene
-import numpy as np
-from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_srvs.srv import Trigger
-from tf2_msgs.msg import TFMessage
-from vision_msgs.msg import Detection3DArray
-
 from dr_perception.core.contract_file import read_contract
 from dr_perception.core.errors import PerceptionError
-from dr_perception.ros.conversions import (clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns)
+from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns
 from dr_perception.ros.model_loading import DEFAULT_MODEL
 from dr_perception.ros.planning_scene import parameters
 from dr_perception.ros.planning_scene.collision_objects import collision_object
@@ -29,6 +34,14 @@ from dr_perception.ros.planning_scene.scene_tracker import (Command, Operation, 
                                                             Sighting)
 from dr_perception.ros.resources import find_resource
 from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
+from moveit_msgs.msg import AttachedCollisionObject, CollisionObject, PlanningScene
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection3DArray
 
 _RESULTS_QOS = QoSProfile(depth=5)
 _ATTACHED_QOS = QoSProfile(depth=100)
@@ -151,7 +164,7 @@ class PlanningSceneNode(Node):
             self._tracker.detach_link(message.link_name)
 
     def _on_scene(self, message: PlanningScene) -> None:
-        """MoveIt's own account of what is attached: whole, or what changed."""
+        """Take MoveIt's own account of what is attached: whole, or what changed."""
         listed = message.robot_state.attached_collision_objects
         if not message.is_diff:
             self._tracker.set_attached({item.object.id: item.link_name for item in listed})
@@ -190,7 +203,7 @@ class PlanningSceneNode(Node):
                                       'stays as it is')
 
     def _tell_everything(self) -> None:
-        """A new listener knows nothing yet."""
+        """Tell a new listener, who knows nothing yet."""
         commands = self._tracker.scene()
         self._tracker.mark_sent(commands)
         self._send(commands)

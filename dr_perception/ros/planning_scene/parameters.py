@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The parameters of the node `planning_scene`: declared with description and range."""
 
 from __future__ import annotations
@@ -6,12 +20,11 @@ from dataclasses import dataclass
 import math
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-
 from dr_perception.ros.conversions import clean_frame_id
 from dr_perception.ros.parameters import ParameterError, ParameterSpec
 from dr_perception.ros.planning_scene.pose_sampler import SamplingRules
 from dr_perception.ros.planning_scene.scene_tracker import SceneRules
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 OUTPUTS = ('collision_object', 'planning_scene')
 
@@ -104,7 +117,7 @@ def declare_parameters(node: Any) -> None:
 
 
 def read_settings(node: Any) -> PlanningSettings:
-    """The current values."""
+    """Return the current values."""
     value = {spec.name: node.get_parameter(spec.name).value for spec in SPECS}
     plain = ('model', 'output', 'dry_run', 'min_score', 'remove_on_exit', 'max_transform_age_s',
              'apply_timeout_s', 'get_pose_timeout_s')

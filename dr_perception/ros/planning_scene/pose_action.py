@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/get_pose`: N agreeing samples of one object within a time, or the reason why not.
 
 The action's type is tf2_msgs/LookupTransform: the object's frame is what is looked up, and its
@@ -10,6 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dr_perception.core.symmetry import Symmetry
+from dr_perception.ros.conversions import (clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns,
+                                           transform_stamped)
+from dr_perception.ros.planning_scene.parameters import PlanningSettings
+from dr_perception.ros.planning_scene.pose_sampler import Agreement, PoseSampler, Refusal, Sample
+from dr_perception.ros.planning_scene.waiting import wait_for
+from dr_perception.ros.transform_buffer import TransformError
 import numpy as np
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -17,15 +38,6 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 from tf2_msgs.action import LookupTransform
 from tf2_msgs.msg import TF2Error
-
-from dr_perception.core.symmetry import Symmetry
-from dr_perception.ros.conversions import (clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns,
-                                           transform_stamped)
-from dr_perception.ros.planning_scene.parameters import PlanningSettings
-from dr_perception.ros.planning_scene.pose_sampler import (Agreement, PoseSampler, Refusal,
-                                                           Sample)
-from dr_perception.ros.planning_scene.waiting import wait_for
-from dr_perception.ros.transform_buffer import TransformError
 
 _ERRORS = {Refusal.STALE: TF2Error.TIMEOUT_ERROR, Refusal.NOT_SEEN: TF2Error.LOOKUP_ERROR,
            Refusal.MOVING: TF2Error.TRANSFORM_ERROR, Refusal.UNCERTAIN: TF2Error.TRANSFORM_ERROR}

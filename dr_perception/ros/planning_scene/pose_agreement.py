@@ -1,23 +1,37 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses of one object compared modulo its symmetry, and their mean. No ROS here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.transforms import (make_transform, rotation_about, rotation_angle,
                                            rotation_from_rotvec, rotvec_from_rotation)
+import numpy as np
 
 
 def seen_as(symmetry: Symmetry | None, T_a_reference: np.ndarray,
             T_a_object: np.ndarray) -> np.ndarray:
-    """The pose (4x4) that looks like ``T_a_object`` and is turned least from a reference.
+    """Return the pose (4x4) that looks like ``T_a_object`` and is turned least from a reference.
 
     Args:
         symmetry: of the object; None: no pose looks like another.
-        T_a_reference, T_a_object: (4, 4).
+        T_a_reference: (4, 4).
+        T_a_object: (4, 4).
     """
     if symmetry is None:
         return T_a_object
@@ -46,7 +60,7 @@ def pose_difference(T_a_one: np.ndarray, T_a_other: np.ndarray) -> tuple[float, 
 
 
 def mean_pose(T_a_objects: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean (4x4) of poses that lie near each other: of positions, and of turns from the last.
+    """Return the mean (4x4) of poses near each other: of positions, and of turns from the last.
 
     A second pass about the first mean leaves nothing of the choice of the origin.
     """

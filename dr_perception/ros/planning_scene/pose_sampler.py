@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Whether samples of an object agree well enough to act on, or why not. No ROS here."""
 
 from __future__ import annotations
@@ -8,10 +22,9 @@ from dataclasses import dataclass
 import enum
 import math
 
-import numpy as np
-
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.ros.planning_scene.pose_agreement import mean_pose, seen_as, spread
+import numpy as np
 
 
 class Refusal(enum.Enum):

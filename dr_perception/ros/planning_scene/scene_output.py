@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Where the scene's commands go: a topic, and on request MoveIt's apply_planning_scene."""
 
 from __future__ import annotations
@@ -5,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dr_perception.ros.planning_scene.collision_objects import scene_diff
+from dr_perception.ros.planning_scene.waiting import wait_for
 from moveit_msgs.msg import CollisionObject, PlanningScene
 from moveit_msgs.srv import ApplyPlanningScene
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
-
-from dr_perception.ros.planning_scene.collision_objects import scene_diff
-from dr_perception.ros.planning_scene.waiting import wait_for
 
 # An object's ADD and its MOVEs are a history, none of which may be lost.
 _QOS = QoSProfile(depth=100)

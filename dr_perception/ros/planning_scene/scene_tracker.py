@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Which objects the planning scene holds, and what has to be said to keep it so. No ROS here.
 
 Of every instance the planner hears ADD once, then MOVE, then REMOVE. What is attached to the
@@ -10,10 +24,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 import enum
 
-import numpy as np
-
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.ros.planning_scene.pose_agreement import pose_difference, seen_as
+import numpy as np
 
 
 class Operation(enum.Enum):
@@ -123,11 +136,11 @@ class SceneTracker:
         return commands + self._expire(now_s)
 
     def attach(self, instance_name: str, link: str = '') -> None:
-        """The robot holds it: freeze it."""
+        """Freeze it: the robot holds it."""
         self._attached[instance_name] = link
 
     def detach(self, instance_name: str) -> None:
-        """The robot let it go: the planner put it back where it was let go, which is news here."""
+        """Note that the robot let it go: the planner put it where it was let go, news here."""
         if self._attached.pop(instance_name, None) is None:
             return
         known = self._instances.get(instance_name)
@@ -147,13 +160,13 @@ class SceneTracker:
             self.attach(name, link)
 
     def scene(self) -> list[Command]:
-        """An ADD for everything that is in the scene by this, at its newest pose."""
+        """Return an ADD for everything that is in the scene by this, at its newest pose."""
         return [Command(Operation.ADD, name, known.object_name, known.T_seen)
                 for name, known in self._instances.items()
                 if known.is_added and name not in self._attached]
 
     def mark_sent(self, commands: Iterable[Command]) -> None:
-        """The planner has these poses."""
+        """Note that the planner has these poses."""
         for command in commands:
             known = self._instances.get(command.instance_name)
             if known is not None:
@@ -203,7 +216,7 @@ class SceneTracker:
                 or angle_rad >= self.rules.min_rotation_rad)
 
     def _miss(self, seen_names: set[str]) -> None:
-        """A picture without a candidate takes one of its hits away."""
+        """Take one of its hits away from a candidate that a picture does not show."""
         for name in [n for n, known in self._instances.items()
                      if n not in seen_names and not known.is_added]:
             self._instances[name].hits -= 1

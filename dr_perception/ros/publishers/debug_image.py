@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/debug_image`: the picture with every instance drawn in; only while somebody looks."""
 
 from __future__ import annotations
@@ -6,16 +20,15 @@ from array import array
 from typing import Any
 
 import cv2
-import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
-
 from dr_perception.core.drawing import draw_object, feature_edges
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.image_conversion import image_from_rgb
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 _JPEG_QUALITY = 80
 
@@ -62,7 +75,7 @@ class DebugImagePublisher:
             self._node.destroy_lifecycle_publisher(publisher)
 
     def _object_edges(self, name: str) -> np.ndarray:
-        """An object's edges, found when first needed and kept."""
+        """Return an object's edges, found when first needed and kept."""
         if name not in self._edges:
             model = self._objects[name]
             self._edges[name] = feature_edges(model.vertices_m, model.faces)
@@ -70,7 +83,7 @@ class DebugImagePublisher:
 
 
 def jpeg_from_rgb(header: Header, image_rgb: np.ndarray) -> CompressedImage:
-    """The sensor_msgs/CompressedImage (JPEG) of an (H, W, 3) uint8 array."""
+    """Return the sensor_msgs/CompressedImage (JPEG) of an (H, W, 3) uint8 array."""
     _, jpeg = cv2.imencode('.jpg', cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR),
                            [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     # As image_transport describes it: what it was; how it is packed; what unpacking gives.

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Names on TF: an instance never takes a frame that somebody else publishes."""
 
 from __future__ import annotations
@@ -7,12 +21,11 @@ from collections.abc import Iterable
 import threading
 from typing import Any
 
+from dr_perception.ros.conversions import clean_frame_id
+from dr_perception.ros.publishers.qos import TF_QOS, TF_STATIC_QOS
 from geometry_msgs.msg import TransformStamped
 from rclpy.serialization import deserialize_message
 from tf2_msgs.msg import TFMessage
-
-from dr_perception.ros.conversions import clean_frame_id
-from dr_perception.ros.publishers.qos import TF_QOS, TF_STATIC_QOS
 
 #: So many of this node's own transforms are told from those of others.
 _OWN_REMEMBERED = 4096
@@ -54,7 +67,7 @@ class FrameNames:
             for topic, qos in (('/tf', TF_QOS), ('/tf_static', TF_STATIC_QOS))]
 
     def choose(self, instance_name: str, reserved: set[str]) -> str | None:
-        """The frame of an instance.
+        """Return the frame of an instance.
 
         Args:
             instance_name: `<object>_<n>`, also the frame, if that is free.

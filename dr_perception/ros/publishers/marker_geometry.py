@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The numbers behind the markers: an ellipsoid of a covariance, a mesh of few triangles."""
 
 from __future__ import annotations
@@ -14,7 +28,7 @@ _FINEST_GRID = 128
 
 
 def ellipsoid_90(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ellipsoid that holds a position with 90 % probability.
+    """Return the ellipsoid that holds a position with 90 % probability.
 
     Args:
         covariance: (3, 3) or larger; its upper left is the position's, square metres.
@@ -33,7 +47,7 @@ def ellipsoid_90(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def limit_triangles(vertices_m: np.ndarray, faces: np.ndarray,
                     largest_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """A mesh as it is, or, where it has too many triangles, a coarse one to be looked at.
+    """Return a mesh as it is, or, where it has too many triangles, a coarse one to be looked at.
 
     Vertices within one cell of a grid become one, at their mean; the grid grows coarser until the
     triangles that are left are few enough. The cells have the proportions of the mesh, so that the
@@ -75,7 +89,7 @@ def limit_triangles(vertices_m: np.ndarray, faces: np.ndarray,
 
 
 def _distinct(faces: np.ndarray) -> np.ndarray:
-    """The triangles (F, 3) with three different corners, each once."""
+    """Return the triangles (F, 3) with three different corners, each once."""
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)

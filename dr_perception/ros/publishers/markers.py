@@ -1,15 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/markers`: every instance as RViz draws it: mesh, label and ellipsoid of its position."""
 
 from __future__ import annotations
 
 from typing import Any
 import zlib
-
-from geometry_msgs.msg import Point, Vector3
-import numpy as np
-from rclpy.duration import Duration
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
 
 from dr_perception.core.drawing import object_color
 from dr_perception.core.objects import ObjectModel
@@ -20,6 +28,11 @@ from dr_perception.ros.publishers.marker_geometry import ellipsoid_90, limit_tri
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
 from dr_perception.ros.publishers.transition_publisher import create_transition_publisher
+from geometry_msgs.msg import Point, Vector3
+import numpy as np
+from rclpy.duration import Duration
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
 
 #: Namespaces of the markers; each is a tick box in RViz.
 MESH, ELLIPSOID, LABEL = 'mesh', 'ellipsoid', 'label'
@@ -102,7 +115,7 @@ class MarkersPublisher:
         return [mesh, ellipsoid, label]
 
     def _triangle_corners(self, object_name: str) -> list[Point]:
-        """The corners of an object's triangles, made when first needed and kept."""
+        """Return the corners of an object's triangles, made when first needed and kept."""
         if object_name not in self._corners:
             model = self._objects[object_name]
             vertices_m, faces = limit_triangles(model.vertices_m, model.faces, MOST_TRIANGLES)
@@ -112,7 +125,7 @@ class MarkersPublisher:
 
 
 def marker_id(instance_name: str) -> int:
-    """A marker's number for an instance's name: always the same, also after a restart."""
+    """Return a marker's number for an instance's name: always the same, also after a restart."""
     return zlib.crc32(instance_name.encode()) & 0x7fffffff
 
 

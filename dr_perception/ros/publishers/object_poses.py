@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/<object>/pose`: the best instance of each object, as PoseWithCovarianceStamped."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from geometry_msgs.msg import PoseWithCovarianceStamped
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import pose_with_covariance
 from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
+from geometry_msgs.msg import PoseWithCovarianceStamped
 
 
 @output('object_poses', '~/<object>/pose (geometry_msgs/PoseWithCovarianceStamped): the instance '
@@ -23,7 +36,7 @@ class ObjectPosesPublisher:
         self.update_objects(objects)
 
     def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
-        """A topic for each of these; those that are there already stay."""
+        """Publish a topic for each of these; those that are there already stay."""
         names = {model.name for model in objects}
         for name in sorted(names - set(self._publishers)):
             self._publishers[name] = self._node.create_lifecycle_publisher(

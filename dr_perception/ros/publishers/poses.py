@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/poses`: the bare poses, as geometry_msgs/PoseArray, in the order of `~/detections`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from geometry_msgs.msg import PoseArray
-
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import pose_from_matrix
 from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
+from geometry_msgs.msg import PoseArray
 
 
 @output('poses', '~/poses (geometry_msgs/PoseArray): the poses alone, in the order of '

@@ -1,10 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """TF: every instance as the frame `<object>_<n>`, child of the output frame."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from tf2_msgs.msg import TFMessage
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import clean_frame_id, transform_stamped
@@ -12,6 +24,7 @@ from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.publishers.frame_names import FrameNames
 from dr_perception.ros.publishers.qos import TF_QOS
 from dr_perception.ros.publishers.registry import output
+from tf2_msgs.msg import TFMessage
 
 
 @output('tf', '/tf: every instance as the frame <object>_<n>, child of the output frame',

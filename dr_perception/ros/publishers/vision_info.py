@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/vision_info`: which model the results come from, and where its classes are described."""
 
 from __future__ import annotations
@@ -6,14 +20,13 @@ from pathlib import Path
 from typing import Any
 import weakref
 
-from vision_msgs.msg import VisionInfo
-
 from dr_perception.core.contract import METADATA_KEY
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.publishers.qos import LATCHED_QOS
 from dr_perception.ros.publishers.registry import output
 from dr_perception.ros.publishers.transition_publisher import create_transition_publisher
+from vision_msgs.msg import VisionInfo
 
 #: node -> (hash of its last model, version): versions outlive the publisher.
 _versions: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDictionary()

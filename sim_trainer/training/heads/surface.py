@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Head ``surface``: maps of the visible surfaces; all their cells vote for the keypoints.
 
 What hides an object's centre does not matter then, and there are a hundred labelled cells for
@@ -9,7 +23,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
 from sim_trainer.errors import DatasetError
 from sim_trainer.training.samples import Targets, View
 
@@ -65,7 +78,7 @@ class SurfaceTargets:
         return Targets(heat, ignore, weight, owner, keypoints_px)
 
     def _at_cells(self, ids: np.ndarray, view: View, border: int) -> np.ndarray:
-        """The frame's ids (H, W) at the centres of the sample's cells, (h, w)."""
+        """Return the frame's ids (H, W) at the centres of the sample's cells, (h, w)."""
         stride = self._stride
         A = view.A / stride
         A[:, 2] -= (stride - 1) / (2 * stride)

@@ -1,9 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Parts that the backbones share. Plain convolutions and ReLU: every runtime runs them fast."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 from torch.nn import functional
 
 
@@ -24,6 +38,7 @@ class Residual(nn.Module):
                                     nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of ``x`` (N, C, H, W)."""
         return functional.relu(x + self.second(self.first(x)))
 
 
@@ -42,6 +57,7 @@ class CrossStage(nn.Module):
         self.leave = conv(half * (2 + blocks), outputs, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of ``x`` (N, C, H, W)."""
         parts = list(self.enter(x).chunk(2, dim=1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
@@ -60,6 +76,7 @@ class PyramidPooling(nn.Module):
         self.leave = conv(channels * 2, channels, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of ``x`` (N, C, H, W)."""
         parts = [self.enter(x)]
         for _ in range(3):
             parts.append(functional.max_pool2d(parts[-1], 5, 1, 2))

@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Backbone ``csp``: cross-stage blocks, pyramid pooling, and the way back up by concatenation."""
 
 from __future__ import annotations
 
+from sim_trainer.training.networks.blocks import conv, CrossStage, double, PyramidPooling, scaled
 import torch
-from torch import Tensor, nn
-
-from sim_trainer.training.networks.blocks import CrossStage, PyramidPooling, conv, double, scaled
+from torch import nn, Tensor
 
 
 class CspBackbone(nn.Module):
@@ -31,6 +44,7 @@ class CspBackbone(nn.Module):
             self.head = conv(w8, self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of pictures (N, 3, H, W)."""
         x4 = self.stem(x)
         x8 = self.down8(x4)
         x16 = self.down16(x8)

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The localization network: maps of the object kinds, and keypoints with their scale.
 
 Input (N, 3, H, W) RGB 0...255; H and W are multiples of 32. Every cell (stride 4 or 8) gives, for
@@ -11,12 +25,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from sim_trainer.configuration.training import NetworkConfig
 from sim_trainer.training.networks.csp import CspBackbone
 from sim_trainer.training.networks.residual import ResidualBackbone
+import torch
+from torch import nn, Tensor
 
 OFFSET_UNIT_PX = 16.0
 BACKBONES = {'residual': ResidualBackbone, 'csp': CspBackbone}
@@ -66,7 +79,7 @@ class KeypointNetwork(nn.Module):
 
 def build_network(settings: NetworkConfig, object_count: int, keypoint_count: int
                   ) -> KeypointNetwork:
-    """The network of a configuration, with new weights."""
+    """Return the network of a configuration, with new weights."""
     return KeypointNetwork(object_count, keypoint_count, settings.backbone, settings.stride,
                            settings.head == 'centres' and settings.teach_surfaces,
                            width=settings.width)

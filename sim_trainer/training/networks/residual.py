@@ -1,10 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Backbone ``residual``: a small residual network with lateral connections."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-
-from sim_trainer.training.networks.blocks import Residual, conv, double, scaled
+from sim_trainer.training.networks.blocks import conv, double, Residual, scaled
+from torch import nn, Tensor
 
 
 class ResidualBackbone(nn.Module):
@@ -29,6 +42,7 @@ class ResidualBackbone(nn.Module):
             self.head = conv(w4, self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of pictures (N, 3, H, W)."""
         x4 = self.stem(x)
         x8 = self.down8(x4)
         x16 = self.down16(x8)

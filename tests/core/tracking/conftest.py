@@ -1,14 +1,27 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Noisy detections of objects of known pose, as a camera would give them."""
 from dataclasses import dataclass, field
-
-import numpy as np
-import pytest
 
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.tracking.pose_filter import moved
 from dr_perception.core.tracking.rules import TrackerRules
 from dr_perception.core.tracking.tracker import PoseTracker
 from dr_perception.core.transforms import invert_transform
+import numpy as np
+import pytest
 
 PERIOD_NS = 33_000_000
 #: Correlated, as an estimate along a line of sight is: 2 mm and 6 mm, 2 degrees.

@@ -1,12 +1,26 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The assignment against all permutations, and the gates against tables."""
 from itertools import permutations
 
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
-
 from dr_perception.core.tracking.assignment import assign
 from dr_perception.core.tracking.chi_square import chi_square_quantile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 
 def best(cost):

@@ -1,12 +1,26 @@
-"""The filter: derivatives, convergence, and a covariance that tells the truth (NEES)."""
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
-from dr_perception.core.tracking.motion import (
-    left_jacobian, MOTION_MODELS, PoseState, ProcessNoise)
+"""The filter: derivatives, convergence, and a covariance that tells the truth (NEES)."""
+from dr_perception.core.tracking.motion import (left_jacobian, MOTION_MODELS, PoseState,
+                                                ProcessNoise)
 from dr_perception.core.tracking.pose_filter import moved, pose_difference, updated
 from dr_perception.core.transforms import make_transform, rotation_from_rotvec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 COVARIANCE = np.diag([0.002, 0.002, 0.006, 0.03, 0.03, 0.04]) ** 2
 PERIOD_S = 0.033

@@ -1,14 +1,28 @@
-"""The nearest of the poses that look the same, and covariances at another point."""
-from hypothesis import given, strategies as st
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""The nearest of the poses that look the same, and covariances at another point."""
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.tracking.pose_filter import moved
-from dr_perception.core.tracking.symmetric_variant import (
-    covariance_about, covariance_at, nearest_variant)
-from dr_perception.core.transforms import (
-    make_transform, rotation_about, rotation_angle, rotation_from_rotvec)
+from dr_perception.core.tracking.symmetric_variant import (covariance_about, covariance_at,
+                                                           nearest_variant)
+from dr_perception.core.transforms import (make_transform, rotation_about, rotation_angle,
+                                           rotation_from_rotvec)
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']

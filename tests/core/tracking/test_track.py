@@ -1,11 +1,24 @@
-"""One track, by numbers worked out by hand."""
-import numpy as np
-import pytest
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""One track, by numbers worked out by hand."""
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.tracking.rules import TrackerRules
 from dr_perception.core.tracking.track import Found, Track
 from dr_perception.core.transforms import make_transform
+import numpy as np
+import pytest
 
 C = np.diag([1.0, 2, 3, 4, 5, 6]) * 1e-6
 

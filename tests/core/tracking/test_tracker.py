@@ -1,16 +1,30 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Who is whom, who is new, who is gone: the tracker on sequences of pictures."""
 import math
-
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
 
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.tracking.motion import ProcessNoise
 from dr_perception.core.tracking.pose_filter import pose_difference
 from dr_perception.core.tracking.rules import TrackerRules
-from dr_perception.core.transforms import (
-    look_at, make_transform, rotation_about, rotation_angle, rotation_from_rotvec)
+from dr_perception.core.transforms import (look_at, make_transform, rotation_about, rotation_angle,
+                                           rotation_from_rotvec)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']

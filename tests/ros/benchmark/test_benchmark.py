@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The benchmark with a tiny model: the real node in a process of its own, a table of figures."""
 import json
 import math
@@ -13,7 +27,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from dr_perception.ros.benchmark.command import main  # noqa: E402
+from dr_perception.ros.benchmark.command import main  # noqa: E402, I100
 from dr_perception.ros.benchmark.table import COLUMNS  # noqa: E402
 
 CPU = 'CPUExecutionProvider'
@@ -66,7 +80,7 @@ def test_the_figures_are_finite_and_fit_together(measured):
     rows = measured[1]['rows']
     assert len(rows) == 2
     for row in rows:
-        found = numbers({k: v for k, v in row.items()})
+        found = numbers(dict(row))
         assert len(found) > 20 and all(map(math.isfinite, found))
         p50_ms = row['estimate']['p50_ms']
         assert p50_ms['total'] >= p50_ms['network'] > 0

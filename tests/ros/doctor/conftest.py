@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A camera that publishes on and on beside the doctor, and the doctor in the same graph."""
 import json
 import threading
@@ -7,17 +21,16 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
+from dr_perception.ros.camera_conversion import info_from_camera  # noqa: E402, I100
+from dr_perception.ros.conversions import stamp_from_ns, transform_stamped  # noqa: E402
+from dr_perception.ros.doctor.command import main  # noqa: E402
+from dr_perception.ros.image_conversion import image_from_rgb  # noqa: E402
 from geometry_msgs.msg import TransformStamped  # noqa: E402
 import numpy as np  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
-
-from dr_perception.ros.camera_conversion import info_from_camera  # noqa: E402
-from dr_perception.ros.conversions import stamp_from_ns, transform_stamped  # noqa: E402
-from dr_perception.ros.doctor.command import main  # noqa: E402
-from dr_perception.ros.image_conversion import image_from_rgb  # noqa: E402
 
 CAMERA_FRAME = 'camera_optical'
 PERIOD_S = 0.1

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The doctor on a real graph: good and bad cameras, TF, models, and what it prints."""
 import json
 import os
@@ -5,11 +19,10 @@ import re
 import subprocess
 import sys
 
+from dr_perception.ros.doctor.command import main
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-
-from dr_perception.ros.doctor.command import main
 
 SECTIONS = ['Versions', 'Execution providers', 'Model', 'Image topics', 'CameraInfo', 'TF',
             'Time per stage', 'Running pose_estimator']

@@ -1,20 +1,34 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Parts of the doctor that need no graph: which cameras, how findings and tables read."""
 import re
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-
-from dr_perception.ros.doctor import model, report  # noqa: E402
-from dr_perception.ros.doctor.findings import (  # noqa: E402
-    error, Finding, Level, ok, Section, Table, warn)
-from dr_perception.ros.doctor.observation import (  # noqa: E402
-    Camera, Endpoint, find_cameras, INFO_TYPE, RAW_TYPE, Topic)
+from dr_perception.ros.doctor import model, report  # noqa: E402, I100
+from dr_perception.ros.doctor.findings import (error, Finding, Level, ok, Section,  # noqa: E402
+                                               Table, warn)
+from dr_perception.ros.doctor.observation import (Camera, Endpoint, find_cameras,  # noqa: E402
+                                                  INFO_TYPE, RAW_TYPE, Topic)
 from dr_perception.ros.doctor.topics import incompatibility  # noqa: E402
 from dr_perception.ros.model_loading import DEFAULT_MODEL  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 
 NODE = '/pose_estimator'
 

@@ -1,7 +1,22 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """A cell of two processes: one fault after another, and correct poses within 2 s of its end."""
 from array import array
 import time
 
+from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -9,8 +24,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
 
 #: The bar: correct poses this long after the fault has ended.
 RECOVERY_S = 2.0

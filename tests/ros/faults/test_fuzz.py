@@ -1,10 +1,19 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Ten thousand damaged messages: refused in one line, or read exactly as they say."""
 from array import array
-
-import numpy as np
-import pytest
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import PerceptionError
@@ -15,6 +24,10 @@ from dr_perception.ros.frame_processor import FrameProcessor
 from dr_perception.ros.image_conversion import image_from_rgb
 from dr_perception.ros.parameters import settings_from_values, SPECS
 from dr_perception.ros.transform_buffer import TransformBuffer
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 MESSAGES = 10_000
 NOW_NS = 1_000 * NS_PER_S

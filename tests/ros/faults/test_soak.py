@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """At full rate for a while: no memory grows, no frame is lost but for a newer one.
 
 DR_PERCEPTION_SOAK_S=1800 makes it the half hour of a release; then latency is checked, too.
@@ -5,9 +19,8 @@ DR_PERCEPTION_SOAK_S=1800 makes it the half hour of a release; then latency is c
 import os
 import time
 
-import numpy as np
-
 from dr_perception.ros.conversions import stamp_to_ns
+import numpy as np
 
 SOAK_S = float(os.environ.get('DR_PERCEPTION_SOAK_S', '20'))
 LONG_S = 600.0

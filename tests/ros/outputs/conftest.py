@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node in a process of its own, and pictures sent until every output has answered one."""
 import os
 import signal
@@ -10,7 +24,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from dr_perception.core.transforms import quat_xyzw_from_rotation  # noqa: E402
+from dr_perception.core.transforms import quat_xyzw_from_rotation  # noqa: E402, I100
 from dr_perception.ros.conversions import pose_to_matrix  # noqa: E402
 
 MODULE = 'dr_perception.ros.pose_estimator_node'

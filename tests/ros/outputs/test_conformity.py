@@ -1,4 +1,20 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """What every output keeps to: headers, frames, empty arrays, quality of service."""
+from dr_perception.core.transforms import invert_transform, make_transform, rotation_about
+from dr_perception.ros.conversions import transform_stamped
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
 import numpy as np
 import pytest
@@ -8,9 +24,6 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
-
-from dr_perception.core.transforms import invert_transform, make_transform, rotation_about
-from dr_perception.ros.conversions import transform_stamped
 
 #: Topic below the node -> type.
 TOPICS = {

@@ -1,12 +1,25 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/debug_image`, raw and compressed: drawn for those who look, in the image's own frame."""
 import cv2
+from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
+from dr_perception.ros.publishers import debug_image
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
-from dr_perception.ros.publishers import debug_image
 
 
 @pytest.fixture

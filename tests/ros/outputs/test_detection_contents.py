@@ -1,4 +1,23 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses, covariances and boxes on the topics against the estimator itself, on one picture."""
+from dr_perception import PoseEstimator
+from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation, rotation_about,
+                                           transform_points)
+from dr_perception.ros.conversions import pose_to_matrix, transform_stamped
+from dr_perception.ros.image_conversion import image_from_rgb
 from geometry_msgs.msg import PoseArray, PoseWithCovarianceStamped
 import numpy as np
 import pytest
@@ -6,12 +25,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
-
-from dr_perception import PoseEstimator
-from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation, rotation_about,
-                                           transform_points)
-from dr_perception.ros.conversions import pose_to_matrix, transform_stamped
-from dr_perception.ros.image_conversion import image_from_rgb
 
 
 @pytest.fixture(scope='module')

@@ -1,11 +1,24 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Ellipsoids and coarse meshes, without a graph."""
+from dr_perception.ros.publishers.marker_geometry import (CHI2_3_90, ellipsoid_90, limit_triangles,
+                                                          THINNEST_M)
 import hypothesis
 from hypothesis import strategies
 import numpy as np
 import pytest
-
-from dr_perception.ros.publishers.marker_geometry import (CHI2_3_90, ellipsoid_90,
-                                                          limit_triangles, THINNEST_M)
 
 numbers = strategies.floats(-1e-2, 1e-2)
 

@@ -1,10 +1,18 @@
-"""`~/markers`: what is drawn, what is deleted, and what is not even made."""
-import numpy as np
-import pytest
-from rclpy.lifecycle import TransitionCallbackReturn
-from vision_msgs.msg import Detection3DArray
-from visualization_msgs.msg import Marker, MarkerArray
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
 
+"""`~/markers`: what is drawn, what is deleted, and what is not even made."""
 from dr_perception.core.drawing import object_color
 from dr_perception.core.transforms import (make_transform, rotation_about, rotation_from_rotvec,
                                            transform_points)
@@ -12,6 +20,11 @@ from dr_perception.ros.conversions import pose_to_matrix
 from dr_perception.ros.publishers import markers as markers_module
 from dr_perception.ros.publishers.marker_geometry import CHI2_3_90
 from dr_perception.ros.publishers.markers import LIFETIME_S, marker_id
+import numpy as np
+import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 KINDS = ('mesh', 'ellipsoid', 'label')
 

@@ -1,16 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """TF: `<object>_<n>`, and never a frame that is somebody else's."""
 import itertools
 import time
 
+from dr_perception.core.transforms import make_transform, rotation_about
+from dr_perception.ros.conversions import transform_from_message, transform_stamped
 import numpy as np
 import pytest
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
-
-from dr_perception.core.transforms import make_transform, rotation_about
-from dr_perception.ros.conversions import transform_from_message, transform_stamped
 
 STATIC_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 STABLE = 1e-6 * np.eye(6)

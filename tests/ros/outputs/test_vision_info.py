@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """`~/vision_info`: said once, heard by whoever comes later, new for a new model."""
 import hashlib
 
@@ -24,9 +38,8 @@ def test_a_late_reader_learns_which_model_it_is(ros_graph, start_node, tiny_mode
 
 
 def test_the_place_it_names_describes_the_classes(ros_graph, start_node, tiny_model, catalogue):
-    import onnx
-
     from dr_perception.core.contract import ModelContract
+    import onnx
     start_node(model=tiny_model)
     info = ros_graph.listen(VisionInfo, 'pose_estimator/vision_info', LATCHED).wait()[0]
     path, _, entry = info.database_location.partition('#')

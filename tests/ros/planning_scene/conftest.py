@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node under test beside a planner and a detector that the test plays."""
 import time
 
@@ -6,9 +20,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
-from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
-from dr_perception.ros.conversions import (  # noqa: E402
-    NS_PER_S, pose_with_covariance, stamp_from_ns, stamp_to_ns)
+from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402, I100
+from dr_perception.ros.conversions import (NS_PER_S, pose_with_covariance,  # noqa: E402
+                                           stamp_from_ns, stamp_to_ns)
 
 WAIT_S = 20.0
 
@@ -19,8 +33,7 @@ def upright(x, y=0.0, z=0.025, yaw_rad=0.0):
 
 
 def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
-    """
-    Return a Detection3DArray.
+    """Return a Detection3DArray.
 
     Args:
         found: (instance name, object name, T_frame_object) or with a score as fourth.
@@ -29,8 +42,8 @@ def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
         std_m: standard deviation of the positions.
     """
     from std_msgs.msg import Header
-    from vision_msgs.msg import (
-        Detection3D, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose)
+    from vision_msgs.msg import (Detection3D, Detection3DArray, ObjectHypothesis,
+                                 ObjectHypothesisWithPose)
     header = Header(frame_id=frame_id, stamp=stamp_from_ns(round(stamp_s * NS_PER_S)))
     return Detection3DArray(header=header, detections=[
         Detection3D(header=header, id=name, results=[ObjectHypothesisWithPose(
@@ -70,9 +83,9 @@ class Cell:
 
     def start(self, is_heard=True, **values):
         """Start the node; by default wait until it has found the planner."""
+        from dr_perception.ros.planning_scene.node import PlanningSceneNode
         from rclpy.parameter import Parameter
         from vision_msgs.msg import Detection3DArray
-        from dr_perception.ros.planning_scene.node import PlanningSceneNode
         values = {'add_after_hits': 2, **values}
         self.node = PlanningSceneNode(
             context=self.graph.context, namespace=self.graph.namespace,

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Commands as MoveIt messages: shapes by hand, and what each operation carries."""
 import dataclasses
 
@@ -7,24 +21,22 @@ import pytest
 
 pytest.importorskip('moveit_msgs', reason='needs MoveIt messages')
 
+from dr_perception.core.objects import ObjectModel  # noqa: E402, I100
+from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
+from dr_perception.ros.conversions import pose_to_matrix  # noqa: E402
+from dr_perception.ros.planning_scene import collision_objects as out  # noqa: E402
+from dr_perception.ros.planning_scene.scene_tracker import Command, Operation  # noqa: E402
 from moveit_msgs.msg import CollisionObject  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 from shape_msgs.msg import SolidPrimitive  # noqa: E402
-
-from dr_perception.core.objects import ObjectModel  # noqa: E402
-from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
-from dr_perception.ros.conversions import pose_to_matrix  # noqa: E402
-from dr_perception.ros.planning_scene.collision_objects import (  # noqa: E402
-    collision_object, mesh_of, primitive_of, scene_diff)
-from dr_perception.ros.planning_scene.scene_tracker import Command, Operation  # noqa: E402
 
 T = make_transform(rotation_about('z', 0.4), (0.5, -0.1, 0.03))
 
 
 def message_of(operation, model, name='thing_0'):
     """Return the message of a command about a model."""
-    return collision_object(Command(operation, name, model.name, T), {model.name: model},
-                            'base_link', Time(sec=7))
+    return out.collision_object(Command(operation, name, model.name, T), {model.name: model},
+                                'base_link', Time(sec=7))
 
 
 @pytest.mark.parametrize('name, kind, dimensions', [
@@ -56,7 +68,7 @@ def test_the_others_are_meshes(catalogue, name):
 def test_a_primitive_whose_origin_is_elsewhere_is_moved_there(catalogue):
     up = dataclasses.replace(catalogue['cube'], vertices_m=catalogue['cube'].vertices_m
                              + [0.01, 0.0, 0.025])
-    solid, T_object_shape = primitive_of(up)
+    solid, T_object_shape = out.primitive_of(up)
     assert np.allclose(solid.dimensions, 0.05)
     assert np.allclose(T_object_shape[:3, 3], [0.01, 0.0, 0.025])
 
@@ -67,13 +79,14 @@ def test_a_primitive_whose_origin_is_elsewhere_is_moved_there(catalogue):
     lambda v: np.vstack([v, [[0.0, 0.0, 0.0]]])])                                # a point within
 def test_what_is_nearly_a_cylinder_is_none(catalogue, change):
     model = catalogue['cylinder']
-    assert primitive_of(dataclasses.replace(model, vertices_m=change(model.vertices_m))) is None
+    bent_up = dataclasses.replace(model, vertices_m=change(model.vertices_m))
+    assert out.primitive_of(bent_up) is None
 
 
 def test_what_is_nearly_a_box_is_none(catalogue):
     bent = catalogue['cube'].vertices_m.copy()
     bent[0] *= 0.9
-    assert primitive_of(dataclasses.replace(catalogue['cube'], vertices_m=bent)) is None
+    assert out.primitive_of(dataclasses.replace(catalogue['cube'], vertices_m=bent)) is None
 
 
 def test_add_carries_everything(catalogue):
@@ -105,10 +118,10 @@ def test_remove_carries_the_id_alone(catalogue):
 
 def test_a_diff_says_that_it_is_one(catalogue):
     message = message_of(Operation.ADD, catalogue['cube'])
-    scene = scene_diff([message])
+    scene = out.scene_diff([message])
     assert scene.is_diff and scene.robot_state.is_diff
     assert scene.world.collision_objects == [message]
 
 
 def test_a_mesh_of_a_model_has_unsigned_triangles(catalogue):
-    assert mesh_of(catalogue['pyramid']).triangles[0].vertex_indices.dtype == np.uint32
+    assert out.mesh_of(catalogue['pyramid']).triangles[0].vertex_indices.dtype == np.uint32

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The action `~/get_pose` on a real graph: an answer, or the reason why not."""
 import threading
 import time
@@ -8,16 +22,14 @@ import pytest
 
 pytest.importorskip('moveit_msgs', reason='needs MoveIt messages')
 
-from action_msgs.msg import GoalStatus  # noqa: E402
+from action_msgs.msg import GoalStatus  # noqa: E402, I100
+from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
+from dr_perception.ros.conversions import transform_from_message, transform_stamped  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.action import LookupTransform  # noqa: E402
 from tf2_msgs.msg import TF2Error, TFMessage  # noqa: E402
-
-from dr_perception.core.transforms import make_transform, rotation_about  # noqa: E402
-from dr_perception.ros.conversions import (  # noqa: E402
-    transform_from_message, transform_stamped)
 
 
 class Asker:

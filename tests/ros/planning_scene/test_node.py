@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The node on a real graph: what the planner hears, and what `~/apply` answers."""
 import dataclasses
 import time
@@ -7,17 +21,15 @@ import pytest
 
 pytest.importorskip('moveit_msgs', reason='needs MoveIt messages')
 
-from moveit_msgs.msg import (  # noqa: E402
-    AttachedCollisionObject, CollisionObject, PlanningScene)
+from dr_perception.core.transforms import invert_transform, look_at  # noqa: E402, I100
+from dr_perception.ros.conversions import pose_to_matrix, transform_stamped  # noqa: E402
+from dr_perception.ros.parameters import ParameterError  # noqa: E402
+from moveit_msgs.msg import AttachedCollisionObject, CollisionObject, PlanningScene  # noqa: E402
 from moveit_msgs.srv import ApplyPlanningScene  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
-
-from dr_perception.core.transforms import invert_transform, look_at  # noqa: E402
-from dr_perception.ros.conversions import pose_to_matrix, transform_stamped  # noqa: E402
-from dr_perception.ros.parameters import ParameterError  # noqa: E402
 
 ADD, MOVE, REMOVE = CollisionObject.ADD, CollisionObject.MOVE, CollisionObject.REMOVE
 

@@ -1,15 +1,29 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Poses modulo symmetry, their mean, and when samples agree: without ROS."""
-from hypothesis import given, strategies as st
+from dr_perception.core.symmetry import Symmetry
+from dr_perception.core.transforms import (make_transform, rotation_about, rotation_angle,
+                                           rotation_from_rotvec)
+from dr_perception.ros.planning_scene.pose_agreement import (mean_pose, pose_difference, seen_as,
+                                                             spread)
+from dr_perception.ros.planning_scene.pose_sampler import (PoseSampler, Refusal, Sample,
+                                                           SamplingRules)
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-
-from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import (
-    make_transform, rotation_about, rotation_angle, rotation_from_rotvec)
-from dr_perception.ros.planning_scene.pose_agreement import (
-    mean_pose, pose_difference, seen_as, spread)
-from dr_perception.ros.planning_scene.pose_sampler import (
-    PoseSampler, Refusal, Sample, SamplingRules)
 
 numbers = st.floats(-3, 3)
 rotations = st.tuples(numbers, numbers, numbers).map(

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The executable: a process of its own, its default topic, its end, and what keeps it away."""
 import os
 import signal
@@ -9,7 +23,7 @@ import pytest
 
 pytest.importorskip('moveit_msgs', reason='needs MoveIt messages')
 
-from moveit_msgs.msg import CollisionObject  # noqa: E402
+from moveit_msgs.msg import CollisionObject  # noqa: E402, I100
 from vision_msgs.msg import Detection3DArray  # noqa: E402
 
 MODULE = 'dr_perception.ros.planning_scene.main'
@@ -80,10 +94,9 @@ def test_without_moveits_messages_the_remedy_is_named(monkeypatch, capsys):
 
 def test_from_a_picture_to_the_planner(cell, scene, tiny_model, make_camera_client):
     """The estimator here, the planning scene's node in a process of its own."""
-    import numpy as np
-
     from dr_perception.core.transforms import quat_xyzw_from_rotation
     from dr_perception.ros.conversions import pose_to_matrix
+    import numpy as np
     objects = cell.graph.listen(CollisionObject, 'collision_object', 100).messages
     pose = [*scene.T_base_camera[:3, 3], *quat_xyzw_from_rotation(scene.T_base_camera[:3, :3])]
     cell.graph.start_estimator(model=str(tiny_model), target_frame='base_link',

@@ -1,15 +1,28 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The scene's state machine, without ROS: what is said when, and what is never said."""
 import math
 
+from dr_perception.core.symmetry import Symmetry
+from dr_perception.core.transforms import make_transform, rotation_about
+from dr_perception.ros.planning_scene.scene_tracker import (Operation, SceneRules, SceneTracker,
+                                                            Sighting)
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, RuleBasedStateMachine
 import numpy as np
 import pytest
-
-from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import make_transform, rotation_about
-from dr_perception.ros.planning_scene.scene_tracker import (
-    Operation, SceneRules, SceneTracker, Sighting)
 
 ADD, MOVE, REMOVE = Operation.ADD, Operation.MOVE, Operation.REMOVE
 QUARTERS = Symmetry(np.stack([
@@ -240,7 +253,7 @@ class PlannerMachine(RuleBasedStateMachine):
     @rule(names=st.sets(st.sampled_from(NAMES)))
     def whole_scene(self, names):
         """Tell exactly what is attached."""
-        self.tracker.set_attached({name: 'hand' for name in names})
+        self.tracker.set_attached(dict.fromkeys(names, 'hand'))
         self.attached = set(names)
 
     @rule()

@@ -1,3 +1,17 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """How pictures look, in a few numbers, and where that is outside of what training drew."""
 
 from __future__ import annotations
@@ -40,7 +54,7 @@ class Comparison:
 
 
 def picture_statistics(image_rgb: np.ndarray) -> dict[str, float]:
-    """The statistics of a picture (H, W, 3) uint8."""
+    """Return the statistics of a picture (H, W, 3) uint8."""
     height, width = image_rgb.shape[:2]
     if width != _WIDTH_PX:
         image_rgb = cv2.resize(image_rgb, (_WIDTH_PX, max(1, round(height * _WIDTH_PX / width))),
