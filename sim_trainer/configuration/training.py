@@ -62,6 +62,9 @@ class TrainingConfig:
     model: str = 'keypoints'
     #: the keypoint network
     network: NetworkConfig = NetworkConfig()
+    #: weights to begin with: folder of another run (or a file of its snapshots). What fits by
+    #: name and shape is taken; with other objects all but the answering layers
+    start_from: str | None = None
     #: the object that tobin2017 localizes
     object_name: str | None = None
     #: optimizer steps

@@ -92,15 +92,32 @@ def load_checkpoint(path: Path, config_key: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f'{path}: there is no checkpoint to resume; run without --resume')
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
-        raise CheckpointError(f'{path}: damaged ({type(error).__name__}); delete it to train '
-                              'anew') from error
-    except Exception as error:      # pickle.UnpicklingError for anything but plain tensors
-        raise CheckpointError(f'{path}: not a checkpoint of this program '
-                              f'({type(error).__name__}); nothing of it was run') from error
+    state = _read(path, 'delete it to train anew')
     if not isinstance(state, dict) or state.get('config_key') != config_key:
         raise CheckpointError(f'{path}: belongs to another configuration; give the same CONFIG '
                               'and --set as before, or another --output')
     return state
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return the averaged weights of a checkpoint, or the weights of a snapshot, by name.
+
+    Raises:
+        CheckpointError: damaged, or something else.
+    """
+    state = _read(path, 'take another file of that run')
+    weights = state.get('averaged', state) if isinstance(state, dict) else None
+    if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise CheckpointError(f'{path}: not a checkpoint or snapshot of this program')
+    return weights
+
+
+def _read(path: Path, remedy: str) -> Any:
+    """Return what a file holds; plain tensors, lists and numbers alone are read."""
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
+        raise CheckpointError(f'{path}: damaged ({type(error).__name__}); {remedy}') from error
+    except Exception as error:      # pickle.UnpicklingError for anything but plain tensors
+        raise CheckpointError(f'{path}: not a checkpoint of this program '
+                              f'({type(error).__name__}); nothing of it was run') from error

@@ -31,6 +31,7 @@ from sim_trainer.training import run
 from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from sim_trainer.training.contract import make_contract
 from sim_trainer.training.loop import config_key, Interrupted, train
+from sim_trainer.training.start import start_from
 from sim_trainer.training.tasks import make_task
 from sim_trainer.validation import choice
 from sim_trainer.validation.stress import stress_configs
@@ -131,6 +132,46 @@ def test_checkpoint_errors(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
         load_checkpoint(path, 'key')
+
+
+@pytest.mark.parametrize('kind', ['folder', 'snapshot'])
+def test_start_from_takes_what_fits(kind, frames, tmp_path, caplog):
+    config, folder = frames
+    task = _new_task(config, folder)
+    trained, _ = train(task, config, tmp_path)
+    path = tmp_path if kind == 'folder' else tmp_path / 'snapshots' / 'step_0000005.pt'
+    torch.manual_seed(99)
+    same = _new_task(dataclasses.replace(config, seed=99), folder).network
+    assert not torch.equal(_weights(same), _weights(trained))
+    start_from(same, path)
+    assert torch.equal(_weights(same), _weights(trained))
+    fewer = dataclasses.replace(config, objects=config.objects[:2], seed=99)
+    fewer = make_task(fewer, task.stream, build_catalogue(fewer.objects)).network
+    before = {name: value.clone() for name, value in fewer.state_dict().items()}
+    with caplog.at_level('INFO'):
+        start_from(fewer, path)
+    assert 'anew: ' in caplog.text
+    kept = {name for name, value in fewer.state_dict().items()
+            if value.dtype.is_floating_point and torch.equal(value, before[name])}
+    assert 0 < len(kept) < len(before) / 4
+    for name in fewer.state_dict().keys() - kept:
+        assert torch.equal(fewer.state_dict()[name], trained.state_dict()[name])
+
+
+def test_start_from_says_what_is_wrong(tmp_path):
+    network = torch.nn.Linear(3, 3)
+    with pytest.raises(CheckpointError, match='no such file; give the folder of a run of train'):
+        start_from(network, tmp_path)
+    file = tmp_path / 'checkpoint.pt'
+    torch.save(torch.nn.Linear(4, 4).state_dict(), file)
+    with pytest.raises(CheckpointError, match='0 of 12 weights fit this network'):
+        start_from(network, file)
+    torch.save({'weight': 'text'}, file)
+    with pytest.raises(CheckpointError, match='not a checkpoint or snapshot'):
+        start_from(network, file)
+    file.write_bytes(b'no zip')
+    with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
+        start_from(network, file)
 
 
 class _Evil:
