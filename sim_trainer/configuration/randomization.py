@@ -197,6 +197,10 @@ class SurroundingsConfig:
 
     #: false: a table of fixed size, floor and walls, nothing else
     enabled: bool = True
+    #: how far the table goes on beyond the workspace, on each side; metres
+    table_margin_m: Range = Range(0.0, 0.9)
+    #: chance, for each side, that it ends right there instead: within 5 cm
+    table_edge: Chance = Chance(0.2)
     #: boxes in the room
     boxes: Range = Range(0, 5)
     #: chance of flat things on the table (paper, tape, mats), and how many
@@ -204,6 +208,7 @@ class SurroundingsConfig:
     marks: Range = Range(1, 7)
 
     def __post_init__(self) -> None:
+        _within('surroundings.table_margin_m', self.table_margin_m, 0, 5)
         _within('surroundings.boxes', self.boxes, 0, 50)
         _within('surroundings.marks', self.marks, 0, 50)
 

@@ -26,6 +26,8 @@ from sim_trainer.scene.record import Body
 
 #: Flat marks lie this far above each other: at one height they would flicker where they overlap.
 _MARK_STEP_M = 0.00025
+#: A table that ends at the workspace ends within this much of it.
+_EDGE_M = 0.05
 
 
 def random_surroundings(rng: np.random.Generator, config: SurroundingsConfig,
@@ -63,8 +65,10 @@ def _room(rng: np.random.Generator, config: SurroundingsConfig,
         return [_slab('table', x0 - 0.3, x1 + 0.4, y0 - 0.4, y1 + 0.4, 0.05),
                 _box('room', (16, 16, 0.02), (0, 0, -0.76), 0.0),
                 *_walls((x0 - 1.8, y0 - 2.2, y1 + 2.2), 0.0)]
-    back, front = x0 - rng.uniform(0.04, 0.7), x1 + rng.uniform(0.04, 1.0)
-    left, right = y0 - rng.uniform(0.04, 0.9), y1 + rng.uniform(0.04, 0.9)
+    # Objects at an edge have floor and walls behind them, and an outline of other contrasts.
+    margins = [rng.uniform(0, _EDGE_M) if config.table_edge.happens(rng)
+               else config.table_margin_m.sample(rng) for _ in range(4)]
+    back, front, left, right = x0 - margins[0], x1 + margins[1], y0 - margins[2], y1 + margins[3]
     bodies = [_slab('table', back, front, left, right, rng.uniform(0.02, 0.3))]
     floor = -rng.uniform(0.3, 0.95)
     bodies.append(_box('room', (16, 16, 0.02), (0, 0, floor - 0.01), 0.0))

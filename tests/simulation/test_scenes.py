@@ -278,6 +278,24 @@ def test_tumbled_prisms_stand_on_their_end(reference_path):
     assert all(abs(body.T_base_body[2, 0]) > 0.99 for body in bodies)
 
 
+@pytest.mark.parametrize('settings, low, high', [
+    (['table_edge=1'], 0.0, 0.05), (['table_edge=0', 'table_margin_m=[0.2, 0.3]'], 0.2, 0.3)])
+def test_the_table_ends_where_the_law_says(reference_path, settings, low, high):
+    made = SceneGenerator(load_config(
+        reference_path, [f'randomization.surroundings.{text}' for text in settings]))
+    try:
+        scenes = [made.scene(index, whole_picture=True) for index in range(6)]
+    finally:
+        made.close()
+    margins = []
+    for scene in scenes:
+        table = next(body for body in scene.bodies if body.kind == 'table')
+        corners = np.array([[-.5, -.5], [.5, .5]]) * table.scale[:2] + table.T_base_body[:2, 3]
+        margins.append(np.abs(corners - [[0.30, -0.28], [0.70, 0.28]]))
+    assert np.min(margins) >= low - 1e-9 and np.max(margins) <= high + 1e-9
+    assert np.ptp(margins) > 0.5 * (high - low)
+
+
 @pytest.mark.parametrize('position, workspace', [
     ([1.1, 0, 0.65], None), ([-0.1, 0, 0.65], None), ([0.5, 0.9, 0.65], None),
     ([0.5, -0.9, 0.65], None), ([-1.777, 0.024, 0.785], ([-1.34, -0.45], [-0.62, 0.62]))])
