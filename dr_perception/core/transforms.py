@@ -160,11 +160,13 @@ def quat_xyzw_from_rotation(R: np.ndarray) -> np.ndarray:
 def rotate_covariance(R_a_b: np.ndarray, covariance_b: np.ndarray) -> np.ndarray:
     """Turn a pose's covariance (6, 6) about the axes of frame b to the axes of frame a.
 
-    The tangent stays at the object's origin, so both 3x3 blocks only turn with the axes.
+    The tangent stays at the object's origin, so both 3x3 blocks only turn with the axes. The
+    result is symmetric to the last bit, which the product alone is not.
     """
     J = np.zeros((6, 6))
     J[:3, :3] = J[3:, 3:] = R_a_b
-    return J @ np.asarray(covariance_b, dtype=np.float64) @ J.T
+    turned = J @ np.asarray(covariance_b, dtype=np.float64) @ J.T
+    return (turned + turned.T) / 2
 
 
 def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray = (0.0, 0.0, 1.0),

@@ -20,17 +20,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dr_perception.core.errors import CameraError, ImageError, PerceptionError
+from dr_perception.core.instance_names import InstanceNamer
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.transform_buffer import TransformBuffer, TransformError
 from dr_perception.core.transforms import make_transform
 from dr_perception.ros.camera_conversion import camera_from_info
 from dr_perception.ros.conversions import (clean_frame_id, header_in_frame, NS_PER_S,
                                            rotate_covariance, stamp_to_ns)
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
-from dr_perception.ros.instance_names import InstanceNamer
 from dr_perception.ros.parameters import Settings, TRACKING_OFF
 from dr_perception.ros.tracking import FrameTracking, is_wanted, PictureOrigin
-from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros.parameters import Settings
-from dr_perception.ros.transform_buffer import TransformBuffer
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
                        ReliabilityPolicy)

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import InferenceError, ProviderError
+from dr_perception.core.resources import find_resource
 from dr_perception.ros.parameters import check_objects, Settings
-from dr_perception.ros.resources import find_resource
 import numpy as np
 
 if TYPE_CHECKING:

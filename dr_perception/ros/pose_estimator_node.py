@@ -24,6 +24,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from dr_perception.core.errors import PerceptionError
+from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros import parameters
 from dr_perception.ros.conversions import NS_PER_S, stamp_to_ns
 from dr_perception.ros.diagnostics import DiagnosticsPublisher, NodeHealth, PERIOD_S
@@ -35,7 +36,6 @@ from dr_perception.ros.inputs import FrameInputs
 from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.node_process import run_node
 from dr_perception.ros.output_set import create_outputs, update_outputs
-from dr_perception.ros.transform_buffer import TransformBuffer
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn

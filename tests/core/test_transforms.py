@@ -14,10 +14,10 @@
 
 """Rotations and transforms: round trips, and signs computed by hand."""
 from dr_perception.core.transforms import (check_transform, invert_transform, look_at,
-                                           make_transform, quat_xyzw_from_rotation, rotation_about,
-                                           rotation_angle, rotation_from_quat_xyzw,
-                                           rotation_from_rotvec, rotvec_from_rotation, skew,
-                                           transform_points)
+                                           make_transform, quat_xyzw_from_rotation,
+                                           rotate_covariance, rotation_about, rotation_angle,
+                                           rotation_from_quat_xyzw, rotation_from_rotvec,
+                                           rotvec_from_rotation, skew, transform_points)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -91,6 +91,16 @@ def test_rotation_angles_of_a_stack():
 @given(vectors, vectors)
 def test_skew_is_the_cross_product(a, b):
     assert np.allclose(skew(a) @ b, np.cross(a, b))
+
+
+@fast
+@given(vectors, st.integers(0, 99))
+def test_a_turned_covariance_is_symmetric_to_the_last_bit(rotvec, seed):
+    turned = rotate_covariance(rotation_about('z', np.pi / 2), np.diag([1.0, 2, 3, 4, 5, 6]))
+    assert np.diag(turned) == pytest.approx([2, 1, 3, 5, 4, 6])
+    A = np.random.default_rng(seed).normal(size=(6, 6))
+    turned = rotate_covariance(rotation_from_rotvec(rotvec), A @ A.T)
+    assert np.array_equal(turned, turned.T)
 
 
 @fast

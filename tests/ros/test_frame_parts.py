@@ -19,13 +19,13 @@ import time
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.drawing import draw_object, feature_edges
+from dr_perception.core.instance_names import InstanceNamer
 from dr_perception.core.transforms import make_transform, rotation_about
 from dr_perception.ros.demo.scene_painter import ScenePainter, visible_part
 from dr_perception.ros.demo.scoring import format_table, PosedObject, Scoreboard
 from dr_perception.ros.diagnostics import diagnose, NodeHealth
 from dr_perception.ros.frame_statistics import FrameStatistics
 from dr_perception.ros.frame_worker import FrameWorker
-from dr_perception.ros.instance_names import InstanceNamer
 import numpy as np
 import pytest
 

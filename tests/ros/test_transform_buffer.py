@@ -16,10 +16,10 @@
 import threading
 import time
 
+from dr_perception.core.transform_buffer import TransformBuffer, TransformError
 from dr_perception.core.transforms import (invert_transform, make_transform, rotation_about,
                                            rotation_angle)
 from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
-from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
 import numpy as np
 import pytest
 from std_msgs.msg import Header

@@ -63,10 +63,3 @@ def covariance_at(covariance: np.ndarray, shift_a: np.ndarray) -> np.ndarray:
     J = np.eye(6)
     J[:3, 3:] = -skew(np.asarray(shift_a))  # a turn by d moves the point by d x shift
     return J @ covariance @ J.T
-
-
-def covariance_about(R_a_b: np.ndarray, covariance_b: np.ndarray) -> np.ndarray:
-    """Return a covariance (6, 6) about the axes of frame a from that about the axes of frame b."""
-    J = np.zeros((6, 6))
-    J[:3, :3] = J[3:, 3:] = R_a_b
-    return J @ np.asarray(covariance_b, dtype=np.float64) @ J.T

@@ -23,8 +23,8 @@ from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.tracking.motion import MOTION_MODELS, PoseState
 from dr_perception.core.tracking.pose_filter import pose_difference, updated
 from dr_perception.core.tracking.rules import TrackerRules
-from dr_perception.core.tracking.symmetric_variant import covariance_about, nearest_variant
-from dr_perception.core.transforms import invert_transform
+from dr_perception.core.tracking.symmetric_variant import nearest_variant
+from dr_perception.core.transforms import invert_transform, rotate_covariance
 import numpy as np
 
 #: The score is the mean over about so many of the newest detections.
@@ -59,7 +59,7 @@ class TrackedObject:
         T_camera_frame = invert_transform(T_frame_camera)
         return replace(self.detection, score=self.score,
                        T_camera_object=T_camera_frame @ self.T_frame_object,
-                       covariance=covariance_about(T_camera_frame[:3, :3], self.covariance))
+                       covariance=rotate_covariance(T_camera_frame[:3, :3], self.covariance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Found:
     def of(cls, detection: Detection, T_frame_camera: np.ndarray) -> Found:
         """Return a detection of a camera at ``T_frame_camera`` (4, 4)."""
         return cls(detection, T_frame_camera @ detection.T_camera_object,
-                   covariance_about(T_frame_camera[:3, :3], detection.covariance))
+                   rotate_covariance(T_frame_camera[:3, :3], detection.covariance))
 
     def nearest(self, symmetry: Symmetry, T_frame_track: np.ndarray) -> Found:
         """Of those that look the same the one whose orientation is nearest a track's."""

@@ -28,6 +28,7 @@ from typing import Any
 
 from dr_perception import __version__, PoseEstimator
 from dr_perception.core.errors import PerceptionError
+from dr_perception.core.resources import find_resource
 from dr_perception.inference import machine
 from dr_perception.inference.benchmark import measure_batch, measure_stages
 from dr_perception.inference.provider_check import (require_provider, running_providers,
@@ -38,7 +39,6 @@ from dr_perception.ros.benchmark.pictures import (drawn_pictures, pictures_of_fo
                                                   resized_pictures)
 from dr_perception.ros.benchmark.table import as_markdown, Row
 from dr_perception.ros.benchmark.transport import measure_transport
-from dr_perception.ros.resources import find_resource
 
 _SIZES = ((640, 480), (1280, 720), (1920, 1080))
 _SHIPPED_MODEL = 'models/tabletop.onnx'

@@ -34,11 +34,11 @@ import tempfile
 import time
 from typing import Any, IO
 
+from dr_perception.core.resources import find_resource
 from dr_perception.core.transforms import quat_xyzw_from_rotation
 from dr_perception.inference import machine
 from dr_perception.ros.benchmark.errors import BenchmarkError
 from dr_perception.ros.benchmark.pictures import Pictures
-from dr_perception.ros.resources import find_resource
 import numpy as np
 
 _NAMESPACE = '/dr_perception_benchmark'

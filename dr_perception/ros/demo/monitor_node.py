@@ -25,11 +25,11 @@ import time
 from typing import Any
 
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.resources import find_resource
 from dr_perception.ros.conversions import pose_to_matrix, stamp_to_ns
 from dr_perception.ros.demo.scoring import format_table, PosedObject, Scoreboard
 from dr_perception.ros.model_loading import DEFAULT_MODEL
 from dr_perception.ros.node_process import run_node
-from dr_perception.ros.resources import find_resource
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.executors import SingleThreadedExecutor

@@ -28,6 +28,7 @@ from typing import Any
 
 import cv2
 from dr_perception.core.errors import MissingDependencyError
+from dr_perception.core.resources import find_resource
 from dr_perception.core.transforms import invert_transform
 from dr_perception.ros.camera_conversion import info_from_camera
 from dr_perception.ros.conversions import pose_with_covariance, transform_stamped
@@ -35,7 +36,6 @@ from dr_perception.ros.demo.scene_painter import (PaintedScene, ScenePainter, Tr
                                                   visible_part)
 from dr_perception.ros.image_conversion import image_from_rgb
 from dr_perception.ros.node_process import run_node
-from dr_perception.ros.resources import find_resource
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node

@@ -16,12 +16,12 @@
 
 from __future__ import annotations
 
+from dr_perception.core.transform_buffer import TransformError
 from dr_perception.core.transforms import quat_xyzw_from_rotation
 from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_to_ns
 from dr_perception.ros.doctor.findings import error, Finding, ok, Section, Table, warn
 from dr_perception.ros.doctor.node_status import camera_pose_is_parameter
 from dr_perception.ros.doctor.observation import Camera, Observation
-from dr_perception.ros.transform_buffer import TransformError
 import numpy as np
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_perception.core.errors import PerceptionError
+from dr_perception.core.resources import find_resource
 from dr_perception.ros.doctor.findings import error, ok, Section
-from dr_perception.ros.resources import find_resource
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator

@@ -23,6 +23,8 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from dr_perception.core.contract_file import read_contract
 from dr_perception.core.errors import PerceptionError
+from dr_perception.core.resources import find_resource
+from dr_perception.core.transform_buffer import TransformBuffer, TransformError
 from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns
 from dr_perception.ros.model_loading import DEFAULT_MODEL
 from dr_perception.ros.planning_scene import parameters
@@ -32,8 +34,6 @@ from dr_perception.ros.planning_scene.pose_action import PoseAction
 from dr_perception.ros.planning_scene.scene_output import SceneOutput
 from dr_perception.ros.planning_scene.scene_tracker import (Command, Operation, SceneTracker,
                                                             Sighting)
-from dr_perception.ros.resources import find_resource
-from dr_perception.ros.transform_buffer import TransformBuffer, TransformError
 from moveit_msgs.msg import AttachedCollisionObject, CollisionObject, PlanningScene
 import numpy as np
 from rclpy.clock import Clock, ClockType

@@ -25,12 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dr_perception.core.symmetry import Symmetry
+from dr_perception.core.transform_buffer import TransformError
 from dr_perception.ros.conversions import (clean_frame_id, NS_PER_S, stamp_from_ns, stamp_to_ns,
                                            transform_stamped)
 from dr_perception.ros.planning_scene.parameters import PlanningSettings
 from dr_perception.ros.planning_scene.pose_sampler import Agreement, PoseSampler, Refusal, Sample
 from dr_perception.ros.planning_scene.waiting import wait_for
-from dr_perception.ros.transform_buffer import TransformError
 import numpy as np
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup

@@ -15,8 +15,7 @@
 """The nearest of the poses that look the same, and covariances at another point."""
 from dr_perception.core.symmetry import Symmetry
 from dr_perception.core.tracking.pose_filter import moved
-from dr_perception.core.tracking.symmetric_variant import (covariance_about, covariance_at,
-                                                           nearest_variant)
+from dr_perception.core.tracking.symmetric_variant import covariance_at, nearest_variant
 from dr_perception.core.transforms import (make_transform, rotation_about, rotation_angle,
                                            rotation_from_rotvec)
 from hypothesis import given
@@ -86,8 +85,3 @@ def test_a_covariance_at_another_point_by_hand():
     covariance = covariance_at(np.diag([0, 0, 0, 0, 0, 0.01]), [2.0, 0, 0])
     assert covariance[1, 1] == pytest.approx(0.04)
     assert covariance[1, 5] == pytest.approx(0.02)
-
-
-def test_a_covariance_about_other_axes_by_hand():
-    turned = covariance_about(rotation_about('z', np.pi / 2), np.diag([1.0, 2, 3, 4, 5, 6]))
-    assert np.diag(turned) == pytest.approx([2, 1, 3, 5, 4, 6])

@@ -18,12 +18,12 @@ from array import array
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.errors import PerceptionError
 from dr_perception.core.pipeline import Detection
+from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros.camera_conversion import info_from_camera
 from dr_perception.ros.conversions import NS_PER_S, stamp_from_ns
 from dr_perception.ros.frame_processor import FrameProcessor
 from dr_perception.ros.image_conversion import image_from_rgb
 from dr_perception.ros.parameters import settings_from_values, SPECS
-from dr_perception.ros.transform_buffer import TransformBuffer
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image

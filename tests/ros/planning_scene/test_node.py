@@ -77,8 +77,8 @@ def test_subframes_of_the_model_reach_the_planner(cell, tmp_path, catalogue):
     onnx = pytest.importorskip('onnx', reason='needs onnx: pip install .[train]')
     from dr_perception.core.contract import METADATA_KEY
     from dr_perception.core.contract_file import read_contract
+    from dr_perception.core.resources import find_resource
     from dr_perception.ros.model_loading import DEFAULT_MODEL
-    from dr_perception.ros.resources import find_resource
     contract = read_contract(find_resource(DEFAULT_MODEL))
     grasp = cell.upright(0.0, 0.0, 0.03)
     contract = dataclasses.replace(contract, objects=tuple(
