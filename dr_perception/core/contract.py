@@ -30,17 +30,20 @@ from dr_perception.core.objects import ObjectModel
 
 #: Key of the ONNX metadata entry that holds the contract.
 METADATA_KEY = 'dr_perception.contract'
-FORMAT_VERSION = 2
-#: Versions that can be read: 1 knows the head ``centres`` alone, and the first four weights.
-READABLE_VERSIONS = (1, 2)
+FORMAT_VERSION = 3
+#: Versions that can be read: 1 knows the head ``centres`` alone, and the first four weights; 2
+#: does not refine poses along edges.
+READABLE_VERSIONS = (1, 2, 3)
 #: A contract is tens of kilobytes (meshes of primitives) to a few megabytes (meshes of scans).
 MAX_JSON_BYTES = 16 << 20
 #: Names of the graph's input and outputs.
 INPUT_NAME = 'image'
 OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
 #: How many of the features of ``scoring.score_features`` a model may weigh: models of format
-#: version 1 know the first four, the first of version 2 the first seven.
-SCORE_WEIGHT_COUNTS = (4, 7, 8)
+#: version 1 know the first four, those of version 2 the first seven or eight; the others are those
+#: of the edges.
+SCORE_WEIGHT_COUNTS = (4, 7, 8, 17)
+EDGELESS_WEIGHT_COUNT = 8
 #: What the maps of kinds show: heat at the centres, or the visible surface.
 HEADS = ('centres', 'surface')
 #: Pictures are padded by less than this; bounds memory before it is taken.
@@ -48,6 +51,10 @@ MAX_MULTIPLE_PX = 1024
 
 
 _WEIGHT_KEYS = ('score_weights', 'camera_score_weights')
+_EDGE_KEYS = ('edge_prior_scale', 'camera_edge_prior_scale')
+_TRUST_KEYS = ('covariance_weights', 'camera_covariance_weights')
+#: How many weights a covariance may have; ``scoring.TRUST_FEATURES``.
+TRUST_WEIGHT_COUNTS = (0, 3)
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,17 @@ class DecoderSpec:
         score_weights: logistic regression to the probability of being right within 2 cm: bias and
             weights of the features of ``scoring.score_features``.
         covariance_scale: factor (position and rotation) that calibrates the covariance.
+        covariance_weights: of the features ``scoring.TRUST_FEATURES``: the factor is
+            ``covariance_scale * exp(weights . features)``; empty: it is the same for all.
         plane_sigma_m: trust in the support plane's height.
         tilt_sigma_rad: trust in the support plane's direction.
         camera_score_weights: as ``score_weights``, for a pose from the camera alone.
         camera_covariance_scale: as ``covariance_scale``, likewise.
+        camera_covariance_weights: as ``covariance_weights``, likewise.
         head: one of ``HEADS``.
+        edge_prior_scale: factor that calibrates the covariance of the keypoints' poses, from
+            where they are refined along the picture's edges; 0: they are not.
+        camera_edge_prior_scale: as ``edge_prior_scale``, for a pose from the camera alone.
     """
 
     stride_px: int
@@ -99,6 +112,10 @@ class DecoderSpec:
     camera_score_weights: tuple[float, ...]
     camera_covariance_scale: float
     head: str = 'centres'
+    edge_prior_scale: float = 0.0
+    camera_edge_prior_scale: float = 0.0
+    covariance_weights: tuple[float, ...] = ()
+    camera_covariance_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,18 +217,35 @@ class ModelContract:
                   'decoder.peak_threshold': (self.decoder.peak_threshold,),
                   'decoder.score_threshold': (self.decoder.score_threshold,),
                   'decoder.score_weights': self.decoder.score_weights,
-                  'decoder.camera_score_weights': self.decoder.camera_score_weights}
+                  'decoder.camera_score_weights': self.decoder.camera_score_weights,
+                  **{f'decoder.{key}': getattr(self.decoder, key) for key in _TRUST_KEYS}}
         for key, values in finite.items():
             if not all(map(math.isfinite, values)):
                 raise ContractError(f'the contract has {key} = {values}; expected finite numbers')
         if self.decoder.head not in HEADS:
             raise ContractError(f'the contract has decoder.head = {self.decoder.head!r}; expected '
                                 f'{" or ".join(HEADS)}')
+        for key in _EDGE_KEYS:
+            if not 0 <= getattr(self.decoder, key) < math.inf:
+                raise ContractError(f'the contract has decoder.{key} = '
+                                    f'{getattr(self.decoder, key)}; expected 0 or more')
+        if len({getattr(self.decoder, key) > 0 for key in _EDGE_KEYS}) > 1:
+            raise ContractError('the contract has one of decoder.edge_prior_scale and '
+                                'decoder.camera_edge_prior_scale; expected both or none')
+        for key in _TRUST_KEYS:
+            count = len(getattr(self.decoder, key))
+            if count not in TRUST_WEIGHT_COUNTS or count and self.decoder.edge_prior_scale == 0:
+                raise ContractError(f'the contract has {count} decoder.{key}; expected '
+                                    f'{" or ".join(map(str, TRUST_WEIGHT_COUNTS))}, and none '
+                                    'where poses are not refined along edges')
         for key in _WEIGHT_KEYS:
             count = len(getattr(self.decoder, key))
             if count not in SCORE_WEIGHT_COUNTS:
                 raise ContractError(f'the contract has {count} decoder.{key}; expected '
                                     f'{" or ".join(map(str, SCORE_WEIGHT_COUNTS))}')
+            if (count > EDGELESS_WEIGHT_COUNT) != (self.decoder.edge_prior_scale > 0):
+                raise ContractError(f'the contract has {count} decoder.{key} with '
+                                    f'decoder.edge_prior_scale = {self.decoder.edge_prior_scale}')
 
 
 def _spec(cls: type, data: dict[str, Any]) -> Any:
@@ -225,8 +259,12 @@ def _spec(cls: type, data: dict[str, Any]) -> Any:
 
 
 def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:
-    weights = {key: tuple(float(w) for w in data[key]) for key in _WEIGHT_KEYS}
+    # Version 3 brought what has to do with edges.
+    lists = (*_WEIGHT_KEYS, *(_TRUST_KEYS if version >= 3 else ()))
+    weights = {key: tuple(float(w) for w in data[key]) for key in lists}
     head = 'centres' if version == 1 else str(data['head'])
-    plain = {k: data[k] for k in DecoderSpec.__annotations__ if k not in (*_WEIGHT_KEYS, 'head')}
+    scales = _EDGE_KEYS if version >= 3 else ()
+    plain = {k: data[k] for k in DecoderSpec.__annotations__
+             if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_EDGE_KEYS, 'head') or k in scales}
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
     return DecoderSpec(**weights, **numbers, head=head)

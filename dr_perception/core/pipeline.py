@@ -20,7 +20,7 @@ The same code serves the robot and the offline evaluation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import time
 from typing import Protocol
 
@@ -28,10 +28,12 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import Candidates, log_odds
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
+from dr_perception.core.edges.mesh_edges import MeshEdges
+from dr_perception.core.edges.refinement import EdgeRefinement, Refined
 from dr_perception.core.pose_solving import PoseFit, solve_poses, SupportPlane
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
-from dr_perception.core.scoring import score, score_features
+from dr_perception.core.scoring import covariance_factors, score, score_features
 from dr_perception.core.silhouette import SilhouetteArea
 from dr_perception.core.trained_range import TrainedRange
 from dr_perception.core.transforms import check_transform
@@ -92,6 +94,7 @@ class PosePipeline:
         self._keypoints_m = np.stack([model.keypoints_m for model in contract.objects])
         self._trained_range = TrainedRange(contract.trained_range)
         self._silhouettes = [SilhouetteArea(model.vertices_m) for model in contract.objects]
+        self._edges = EdgeRefinement(MeshEdges(contract.objects))
         self._diameters_m = np.array([model.diameter_m for model in contract.objects])
         self._timing_ms: dict[str, float] = {}
 
@@ -124,7 +127,11 @@ class PosePipeline:
         # What leaves a known plane has to be sure of it: things of another size do that, too.
         # With no plane to leave, being there does not depend on how well the distance is known.
         presence = standing if T_base_camera is None else scores
-        scales = np.where(on_plane, decoder.covariance_scale, decoder.camera_covariance_scale)
+        scales = np.where(
+            on_plane, covariance_factors(raw.features, decoder.covariance_scale,
+                                         decoder.covariance_weights),
+            covariance_factors(raw.features, decoder.camera_covariance_scale,
+                               decoder.camera_covariance_weights))
         kept = [i for i in self._strongest(raw, presence)
                 if presence[i] >= decoder.score_threshold]
         found = []
@@ -147,9 +154,13 @@ class PosePipeline:
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
         fit = self._solve(candidates, prepared.camera, T_base_camera)
+        refined = self._refine(candidates, fit, prepared)
+        if refined is not None:
+            fit = replace(fit, T_camera_object=refined.T_camera_object,
+                          covariance=refined.covariance)
         features = score_features(candidates, fit.misfit,
                                   self._whole_areas_px(candidates, fit, prepared.camera),
-                                  fit.size_error, fit.size_deviations)
+                                  fit.size_error, fit.size_deviations, refined)
         done_at = time.perf_counter()
         self._timing_ms = {
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
@@ -181,6 +192,17 @@ class PosePipeline:
         kinds = candidates.object_index
         return solve_poses(self._keypoints_m[kinds], measured, sigma,
                            [self._resting[k] for k in kinds], plane)
+
+    def _refine(self, candidates: Candidates, fit: PoseFit, prepared: NetworkInput
+                ) -> Refined | None:
+        decoder = self.contract.decoder
+        if decoder.edge_prior_scale == 0:
+            return None
+        scales = np.where(fit.on_plane, decoder.edge_prior_scale, decoder.camera_edge_prior_scale)
+        return self._edges.refine(
+            prepared.image_rgb, prepared.camera, candidates.object_index, fit.T_camera_object,
+            fit.covariance * scales[:, None, None],
+            (prepared.content_width_px, prepared.content_height_px))
 
     def _whole_areas_px(self, candidates: Candidates, fit: PoseFit, camera: PinholeCamera
                         ) -> np.ndarray:

@@ -17,12 +17,20 @@
 from __future__ import annotations
 
 from dr_perception.core.candidates import Candidates, log_odds
+from dr_perception.core.edges.evidence import NAMES as EVIDENCE
+from dr_perception.core.edges.refinement import Refined
 import numpy as np
 
 #: Names of ``score_features``, in their order. Models of format version 1 have weights for the
 #: first four; weights may be fewer than features, the last then do not count.
 FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible', 'log_size',
-            'size_chi_squared')
+            'size_chi_squared', *(f'outline_{name}' for name in EVIDENCE),
+            *(f'crease_{name}' for name in EVIDENCE), 'log_shift')
+#: Features that say how far a pose can be trusted, where edges were looked at.
+TRUST_FEATURES = ('outline_share', 'outline_offset', 'log_shift')
+_TRUST_COLUMNS = [FEATURES.index(name) for name in TRUST_FEATURES]
+#: Factors of a covariance stay within these bounds of the usual one.
+_TRUST_RANGE = (-4.0, 4.0)
 _MARGIN_LIMIT = 6.0
 #: Bounds of the estimated visible fraction.
 _VISIBLE_RANGE = (0.03, 1.5)
@@ -32,8 +40,9 @@ _MOST_SIZE_DEVIATIONS = 5.0
 
 
 def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np.ndarray,
-                   size_error: np.ndarray, size_deviations: np.ndarray) -> np.ndarray:
-    """(M, 8) features of the score.
+                   size_error: np.ndarray, size_deviations: np.ndarray,
+                   refined: Refined | None = None) -> np.ndarray:
+    """(M, 8) features of the score; (M, 17) with what the edges say.
 
     Args:
         candidates: M of them.
@@ -41,19 +50,42 @@ def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np
         whole_area_px: (M,) pixels that the object would cover if nothing hid it.
         size_error: (M,) part of its size by which it seems larger or smaller; NaN: not known.
         size_deviations: (M,) the same in standard deviations; NaN: not known.
+        refined: of the same M; None: the model does not look at edges.
     """
     size = np.where(np.isnan(size_error), _USUAL_SIZE_ERROR, size_error)
     deviations = np.where(np.isnan(size_deviations), _USUAL_SIZE_DEVIATIONS, size_deviations)
     visible = np.clip(candidates.area_px / np.maximum(whole_area_px, 1.0), *_VISIBLE_RANGE)
-    return np.stack([
+    features = np.stack([
         np.ones(len(candidates)), log_odds(candidates.heat),
         np.log(candidates.scale_px.mean(1)), np.log(misfit + 0.1),
         np.clip(candidates.margin, -_MARGIN_LIMIT, _MARGIN_LIMIT),
         np.where(np.isnan(candidates.area_px), 0.0, np.log(visible)),
         np.log(size / _USUAL_SIZE_ERROR + 0.5),
         np.minimum(deviations, _MOST_SIZE_DEVIATIONS) ** 2], 1)
+    if refined is None:
+        return features
+    return np.column_stack([features, refined.evidence, np.log(refined.shift + 0.1)])
 
 
 def score(features: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
     """(M,) probability of being right within 2 cm; features beyond the weights do not count."""
     return 1 / (1 + np.exp(-features[:, :len(weights)] @ np.asarray(weights)))
+
+
+def trust_features(features: np.ndarray) -> np.ndarray:
+    """Return the columns (M, 3) of ``score_features`` that are ``TRUST_FEATURES``."""
+    return features[:, _TRUST_COLUMNS]
+
+
+def covariance_factors(features: np.ndarray, scale: float, weights: tuple[float, ...]
+                       ) -> np.ndarray:
+    """(M,) factors that calibrate covariances.
+
+    Args:
+        features: (M, F) of ``score_features``.
+        scale: the factor where all of ``TRUST_FEATURES`` are 0.
+        weights: of them; empty: the factor is ``scale``.
+    """
+    if not weights:
+        return np.full(len(features), scale)
+    return scale * np.exp(np.clip(trust_features(features) @ np.asarray(weights), *_TRUST_RANGE))

@@ -15,8 +15,9 @@
 """Scores and covariances that mean what they say, learned on held-out simulated pictures.
 
 The score becomes the probability of being right within 2 cm (logistic regression on the features
-of ``decoding.score_features``); the covariance is scaled so that the 90 % ellipsoid of the
-position holds the truth 90 % of the time. Both are only as true as the simulation is.
+of ``scoring.score_features``); the covariance is scaled so that the 90 % ellipsoid of the
+position holds the truth 90 % of the time, by a factor that depends on how well the edges fit
+(quantile regression). Both are only as true as the simulation is.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ import dataclasses
 
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Network, PosePipeline
+from dr_perception.core.scoring import trust_features
 import numpy as np
+from scipy.optimize import minimize
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.matching import FOUND_M
 from sim_trainer.evaluation.report import CHI2_90
 
+#: Ridge of the quantile regression, on standardized features, and width of its smoothed corner.
+_QUANTILE_RIDGE, _CORNER = 1e-3, 0.1
 #: Ridge on the weights: with few or separable samples the fit must not run to infinity.
 _RIDGE = 1e-2
 #: An instance seen less than this is neither right nor wrong to find.
@@ -50,16 +55,35 @@ def calibrate(contract: ModelContract, network: Network, pictures: Sequence[BopP
     Raises:
         TrainingError: nothing was found in any picture: the network has not learned.
     """
+    # First the keypoints' poses, whose covariance the refinement along edges needs; then what that
+    # makes of them.
+    contract = _calibrated(_with_edges(contract, 0.0, 0.0), network, pictures)
+    decoder = contract.decoder
+    return _calibrated(_with_edges(contract, decoder.covariance_scale,
+                                   decoder.camera_covariance_scale), network, pictures)
+
+
+def _with_edges(contract: ModelContract, scale: float, camera_scale: float) -> ModelContract:
+    return dataclasses.replace(contract, decoder=dataclasses.replace(
+        contract.decoder, edge_prior_scale=scale, camera_edge_prior_scale=camera_scale,
+        covariance_weights=(), camera_covariance_weights=()))
+
+
+def _calibrated(contract: ModelContract, network: Network, pictures: Sequence[BopPicture]
+                ) -> ModelContract:
+    """Return scores and covariance scales for poses refined as the contract says."""
     pipeline = PosePipeline(contract, RememberingNetwork(network))
     standing, alone = _Samples(with_base=True), _Samples(with_base=False)
     for picture in pictures:
         for samples in (standing, alone):
             samples.add(pipeline, picture)
-    weights, scale = standing.fit()
-    camera_weights, camera_scale = alone.fit()
+    has_edges = contract.decoder.edge_prior_scale > 0
+    scale, trust = standing.covariance_law(has_edges)
+    camera_scale, camera_trust = alone.covariance_law(has_edges)
     return dataclasses.replace(contract, decoder=dataclasses.replace(
-        contract.decoder, score_weights=weights, covariance_scale=scale,
-        camera_score_weights=camera_weights, camera_covariance_scale=camera_scale))
+        contract.decoder, score_weights=standing.score_weights(), covariance_scale=scale,
+        covariance_weights=trust, camera_score_weights=alone.score_weights(),
+        camera_covariance_scale=camera_scale, camera_covariance_weights=camera_trust))
 
 
 class RememberingNetwork:
@@ -89,6 +113,7 @@ class _Samples:
         self._features: list[np.ndarray] = []
         self._right: list[bool] = []
         self._distances: list[float] = []
+        self._trust: list[np.ndarray] = []
 
     def add(self, pipeline: PosePipeline, picture: BopPicture) -> None:
         """Take what a pipeline finds in a picture."""
@@ -109,19 +134,29 @@ class _Samples:
             if best >= 0 and errors[best] < (FOUND_M if self._with_base else SAME_OBJECT_M):
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
                 error = T[:3, 3] - nearest[:3, 3]
+                self._trust.append(raw.features[i])
                 self._distances.append(
                     error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
 
-    def fit(self) -> tuple[tuple[float, ...], float]:
-        """Weights of the score and scale of the covariance."""
+    def score_weights(self) -> tuple[float, ...]:
+        """Return the weights of the score."""
         right = self._right
         if len(self._distances) < 10 or sum(right) == len(right):
             raise TrainingError(
                 f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
                 'held-out pictures are too few to calibrate a score; train longer '
                 '(training.steps) or on more pictures (frames.count)')
-        weights = fit_logistic(np.array(self._features), np.array(right, dtype=float))
-        return tuple(weights.tolist()), float(np.quantile(self._distances, 0.9) / CHI2_90)
+        return tuple(fit_logistic(np.array(self._features), np.array(right, dtype=float)).tolist())
+
+    def covariance_law(self, has_edges: bool) -> tuple[float, tuple[float, ...]]:
+        """Return scale and weights of the covariance's factor."""
+        if len(self._distances) < 10:
+            self.score_weights()    # says what to do
+        ratio = np.array(self._distances) / CHI2_90
+        if not has_edges:
+            return float(np.quantile(ratio, 0.9)), ()
+        weights = fit_quantile(trust_features(np.array(self._trust)), np.log(ratio + 1e-6), 0.9)
+        return float(np.exp(weights[0])), tuple(weights[1:].tolist())
 
 
 def fit_logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -136,3 +171,27 @@ def fit_logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
         if np.abs(step).max() < 1e-9:
             break
     return weights
+
+
+def fit_quantile(features: np.ndarray, values: np.ndarray, part: float) -> np.ndarray:
+    """Bias and weights (1 + F,) of a linear law that ``part`` of the values stay below.
+
+    Quantile regression (Koenker and Bassett 1978), the corner of its loss smoothed.
+
+    Args:
+        features: (N, F).
+        values: (N,).
+        part: 0...1.
+    """
+    mean, spread = features.mean(0), features.std(0) + 1e-9
+    X = np.column_stack([np.ones(len(features)), (features - mean) / spread])
+
+    def loss(weights: np.ndarray) -> float:
+        r = values - X @ weights
+        return float((part * r + _CORNER * np.logaddexp(0, -r / _CORNER)).mean()
+                     + _QUANTILE_RIDGE * (weights[1:] ** 2).sum())
+
+    start = np.append(np.quantile(values, part), np.zeros(features.shape[1]))
+    weights = minimize(loss, start, method='BFGS').x
+    slopes = weights[1:] / spread
+    return np.append(weights[0] - slopes @ mean, slopes)

@@ -108,6 +108,44 @@ def test_a_model_of_version_1_is_read_as_it_was_meant(small):
     assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder
 
 
+def test_a_model_of_version_2_does_not_refine_along_edges(small):
+    data = copy.deepcopy(small)
+    data['format_version'] = 2
+    for key in ('edge_prior_scale', 'camera_edge_prior_scale', 'covariance_weights',
+                'camera_covariance_weights'):
+        del data['decoder'][key]
+    decoder = ModelContract.from_json(json.dumps(data)).decoder
+    assert decoder.edge_prior_scale == decoder.camera_edge_prior_scale == 0
+    assert decoder.covariance_weights == decoder.camera_covariance_weights == ()
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'edge_prior_scale': 1.0}, 'has one of decoder.edge_prior_scale and decoder.camera_edge'),
+    ({'edge_prior_scale': -1.0}, 'has decoder.edge_prior_scale = -1.0; expected 0 or more'),
+    ({'edge_prior_scale': 1.0, 'camera_edge_prior_scale': 1.0},
+     'has 4 decoder.score_weights with decoder.edge_prior_scale = 1.0'),
+    ({'score_weights': [0.0] * 17}, 'has 17 decoder.score_weights with decoder.edge_prior_scale '
+     '= 0.0'),
+    ({'covariance_weights': [1.0] * 3}, 'has 3 decoder.covariance_weights; expected 0 or 3, and '
+     'none where poses are not refined along edges'),
+    ({'covariance_weights': [float('nan')] * 3}, 'expected finite numbers')])
+def test_edges_that_do_not_fit_together_are_refused(small, changes, message):
+    data = copy.deepcopy(small)
+    data['decoder'].update(changes)
+    assert message in _refused(json.dumps(data))
+
+
+def test_a_contract_with_edges_survives_the_round_trip(small):
+    data = copy.deepcopy(small)
+    data['decoder'].update(
+        score_weights=[0.1] * 17, camera_score_weights=[0.2] * 17, edge_prior_scale=0.7,
+        camera_edge_prior_scale=1.3, covariance_weights=[0.1, 0.2, 0.3],
+        camera_covariance_weights=[])
+    contract = ModelContract.from_json(json.dumps(data))
+    assert contract.decoder.covariance_weights == (0.1, 0.2, 0.3)
+    assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder
+
+
 def test_a_contract_error_is_a_users_error():
     assert issubclass(ContractError, ModelFileError)
     assert issubclass(ContractError, PerceptionError)
@@ -120,7 +158,7 @@ def test_a_contract_error_is_a_users_error():
     ('{"format_version": ' + '1' * 5000 + '}', 'the contract is not valid JSON'),
     ('[1]', 'the contract is not a JSON object'),
     ('{}', 'the contract has format version None; this version of dr_perception reads 1 and 2'),
-    ('{"format_version": 3}', 'format version 3; this version of dr_perception reads 1 and 2'),
+    ('{"format_version": 4}', 'format version 4; this version of dr_perception reads 1 and 2'),
     ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1 and 2"),
     ('{"format_version": 1}', "the contract lacks the key 'name'")])
 def test_what_is_no_contract_is_refused(text, message):

@@ -14,7 +14,10 @@
 
 """The score's features and the probability that they give."""
 from dr_perception.core.candidates import Candidates, margins
-from dr_perception.core.scoring import FEATURES, score, score_features
+from dr_perception.core.contract import EDGELESS_WEIGHT_COUNT
+from dr_perception.core.edges.refinement import Refined
+from dr_perception.core.scoring import (covariance_factors, FEATURES, score, score_features,
+                                        trust_features)
 import numpy as np
 
 
@@ -29,10 +32,30 @@ def test_score_features_by_hand():
         _candidates([0.5, 1.0], [[1.0, 3.0], [1.0, 1.0]], [1.5, 50.0], [np.nan, 100.0]),
         np.array([0.9, 0.0]), np.array([np.nan, 400.0]), np.array([np.nan, 0.1]),
         np.array([np.nan, 9.0]))
-    assert features.shape == (2, len(FEATURES))
+    assert features.shape == (2, EDGELESS_WEIGHT_COUNT)
     assert np.allclose(features, [
         [1, 0, np.log(2), 0, 1.5, 0, np.log(1.5), 1],
         [1, np.log(9999), 0, np.log(0.1), 6, np.log(0.25), np.log(3), 25]])
+
+
+def test_features_of_edges_stand_behind_the_others():
+    evidence = np.arange(16.0).reshape(2, 8)
+    refined = Refined(np.zeros((2, 4, 4)), np.zeros((2, 6, 6)), np.array([0.0, 0.9]), evidence)
+    features = score_features(
+        _candidates([0.5, 0.5], [[1.0], [1.0]], [0, 0], [1.0, 1.0]), np.ones(2), np.ones(2),
+        np.zeros(2), np.zeros(2), refined)
+    assert features.shape == (2, len(FEATURES))
+    assert np.array_equal(features[:, 8:16], evidence)
+    assert np.allclose(features[:, 16], [np.log(0.1), 0])
+    assert np.allclose(trust_features(features), [[1, 2, np.log(0.1)], [9, 10, 0]])
+
+
+def test_covariance_factors_by_hand():
+    features = np.zeros((2, len(FEATURES)))
+    features[:, FEATURES.index('outline_offset')] = [1.0, 50.0]
+    assert covariance_factors(features, 3.0, ()).tolist() == [3.0, 3.0]
+    assert np.allclose(covariance_factors(features, 3.0, (0.0, 0.5, 0.0)),
+                       [3 * np.exp(0.5), 3 * np.exp(4)])   # bounded
 
 
 def test_the_visible_fraction_is_bounded_where_the_whole_is_not_known():

@@ -17,19 +17,22 @@ import dataclasses
 from pathlib import Path
 
 from dr_perception.core.candidates import Candidates
-from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
+from dr_perception.core.contract import (DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec,
+                                         ModelContract)
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import PoseFit
-from dr_perception.core.scoring import score
+from dr_perception.core.scoring import covariance_factors, FEATURES, score
 from dr_perception.core.transforms import make_transform
 import numpy as np
 import pytest
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.errors import TrainingError
-from sim_trainer.evaluation.calibration import calibrate, fit_logistic, RememberingNetwork
+from sim_trainer.evaluation.calibration import (calibrate, fit_logistic, fit_quantile,
+                                                RememberingNetwork)
 from sim_trainer.evaluation.report import CHI2_90
 
 SIGMA_M = 0.002
+SHARE = FEATURES.index('outline_share')
 
 
 @pytest.fixture(scope='module')
@@ -70,14 +73,17 @@ def _pictures(camera, rng, count, miss_every):
         instances = [BopInstance('cube', truth, 1.0)]
         pictures.append(BopPicture(i, Path('none.png'), np.zeros((48, 64, 3), np.uint8), camera,
                                    None, instances))
-        error = rng.normal(size=3) * SIGMA_M
+        # Where no edge is found, poses are twice as uncertain.
+        share = float(i % 2)
+        error = rng.normal(size=3) * SIGMA_M * (1 if share else 2)
         wrong = i % miss_every == 0
         T = make_transform(np.eye(3), truth[:3, 3] + (0.3 if wrong else error))
         fit = PoseFit(T[None], np.eye(6)[None] * SIGMA_M ** 2 / 4, np.ones(1), np.zeros(1, bool),
                       np.full(1, np.nan), np.full(1, np.nan))
         candidates = Candidates(np.zeros(1, int), np.full(1, 0.5), np.zeros((1, 9, 2)),
                                 np.ones((1, 9)), np.zeros(1), np.full(1, np.nan))
-        features = np.array([[1.0, rng.normal() - 2 * wrong, 0.0, 0.0]])
+        features = np.zeros((1, len(FEATURES)))
+        features[0, [0, 1, SHARE]] = 1.0, rng.normal() - 2 * wrong, share
         found.append(RawDetections(candidates, fit, features))
     return pictures, found
 
@@ -86,22 +92,48 @@ def _pictures(camera, rng, count, miss_every):
 def answers(monkeypatch):
     """Return a function that lets every pipeline find the given candidates, one by one."""
     def answer(found):
-        # Once with the plane, once from the camera alone.
-        remaining = (raw for raw in found for _ in range(2))
+        # Once with the plane, once from the camera alone; first without edges, then with them.
+        plain = [dataclasses.replace(raw, features=raw.features[:, :EDGELESS_WEIGHT_COUNT])
+                 for raw in found]
+        remaining = (raw for raws in (plain, found) for raw in raws for _ in range(2))
         monkeypatch.setattr(PosePipeline, 'detect', lambda *_: next(remaining))
     return answer
 
 
-def test_the_covariance_scale_makes_ninety_percent_ninety_percent(contract, camera, answers):
+def test_ninety_percent_are_inside_with_and_without_edges(contract, camera, answers):
+    pictures, found = _pictures(camera, np.random.default_rng(1), 3001, 5)
+    answers(found)
+    decoder = calibrate(contract, None, pictures).decoder
+    right = [raw for i, raw in enumerate(found) if i % 5]
+    factors = covariance_factors(np.concatenate([raw.features for raw in right]),
+                                 decoder.covariance_scale, decoder.covariance_weights)
+    squares = np.array([4 * ((raw.fit.T_camera_object[0, :3, 3] - [0, 0, 1]) ** 2).sum()
+                        for raw in right]) / SIGMA_M ** 2 / factors
+    shares = np.array([raw.features[0, SHARE] for raw in right])
+    # The covariance claims half the deviation: the factor is four, four times that unseen.
+    assert factors[shares == 1].mean() == pytest.approx(4.0, rel=0.15)
+    assert factors[shares == 0].mean() == pytest.approx(16.0, rel=0.15)
+    for share in (0, 1):
+        assert np.mean(squares[shares == share] < CHI2_90) == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_refinement_starts_from_calibrated_covariances(contract, camera, answers):
     pictures, found = _pictures(camera, np.random.default_rng(1), 1500, 5)
     answers(found)
-    calibrated = calibrate(contract, None, pictures)
-    # The covariance claimed half the deviation: the factor is four.
-    assert calibrated.decoder.covariance_scale == pytest.approx(4.0, rel=0.1)
-    squares = [4 * ((raw.fit.T_camera_object[0, :3, 3] - [0, 0, 1]) ** 2).sum() / SIGMA_M ** 2
-               / calibrated.decoder.covariance_scale
-               for i, raw in enumerate(found) if i % 5]
-    assert np.mean(np.array(squares) < CHI2_90) == pytest.approx(0.9, abs=0.002)
+    decoder = calibrate(contract, None, pictures).decoder
+    squares = np.array([4 * ((raw.fit.T_camera_object[0, :3, 3] - [0, 0, 1]) ** 2).sum()
+                        for i, raw in enumerate(found) if i % 5]) / SIGMA_M ** 2
+    assert decoder.edge_prior_scale == pytest.approx(np.quantile(squares, 0.9) / CHI2_90)
+    assert decoder.camera_edge_prior_scale == decoder.edge_prior_scale
+
+
+def test_quantile_regression_finds_the_law_that_made_the_data():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20_000, 2)) * [1.0, 10.0] + [0.0, 5.0]
+    noise = rng.normal(size=20_000)
+    values = 1.0 + features @ [0.5, -0.02] + noise
+    assert np.allclose(fit_quantile(features, values, 0.9), [2.28, 0.5, -0.02],
+                       atol=[0.05, 0.03, 0.005])
 
 
 def test_a_network_runs_once_for_a_picture_given_twice():
@@ -129,7 +161,8 @@ def test_calibration_changes_weights_and_scale_alone(contract, camera, answers):
     assert dataclasses.replace(
         calibrated.decoder, score_weights=contract.decoder.score_weights,
         covariance_scale=1.0, camera_score_weights=contract.decoder.camera_score_weights,
-        camera_covariance_scale=1.0) == contract.decoder
+        camera_covariance_scale=1.0, edge_prior_scale=0.0, camera_edge_prior_scale=0.0,
+        covariance_weights=(), camera_covariance_weights=()) == contract.decoder
     assert calibrated.objects is contract.objects
     assert contract.decoder.covariance_scale == 1.0
     scores = score(np.concatenate([raw.features for raw in found]),

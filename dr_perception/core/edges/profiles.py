@@ -1,0 +1,87 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Gradients of a picture across the edges that a hypothesis predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.edges.edge_points import EdgePoints
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """What the picture shows across each of M x S points.
+
+    Attributes:
+        gradients: (M, S, 2 r + 1) grey levels a pixel, at -r ... r pixels along the normal.
+        normals: (M, S, 2) unit vectors in the picture.
+        points_camera: (M, S, 3) the points in the camera's frame, metres.
+        is_inside: (M, S) bool, the point lies in the picture.
+    """
+
+    gradients: np.ndarray
+    normals: np.ndarray
+    points_camera: np.ndarray
+    is_inside: np.ndarray
+
+    @property
+    def reach_px(self) -> int:
+        """How far the profiles go to both sides."""
+        return self.gradients.shape[-1] // 2
+
+
+def smoothed(image_rgb: np.ndarray) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 as profiles are read from it: less noisy."""
+    return cv2.GaussianBlur(image_rgb, (5, 5), 1.0)
+
+
+def edge_profiles(image: np.ndarray, camera: PinholeCamera, points: EdgePoints,
+                  T_camera_object: np.ndarray, reach_px: int,
+                  content_px: tuple[int, int] | None = None) -> Profiles:
+    """Gradients across the points of hypotheses.
+
+    Args:
+        image: (H, W, 3) uint8, see ``smoothed``.
+        camera: of the picture.
+        points: of M hypotheses.
+        T_camera_object: (M, 4, 4) their poses.
+        reach_px: how far to look to both sides.
+        content_px: width and height of what is picture; the rest is padding. None: all.
+    """
+    R, t = T_camera_object[:, :3, :3], T_camera_object[:, :3, 3]
+    P = np.einsum('mij,msj->msi', R, points.points_m) + t[:, None]
+    P = np.where(points.is_seen[:, None, None], P, [0.0, 0.0, 1.0])
+    along = np.einsum('mij,msj->msi', R, points.directions)
+    # The lens bends directions by far less than the profile's width.
+    z = P[..., 2:]
+    across = along[..., :2] - P[..., :2] / z * along[..., 2:]
+    across = np.stack([-across[..., 1] * camera.fy_px, across[..., 0] * camera.fx_px], -1)
+    norm = np.linalg.norm(across, axis=-1, keepdims=True)
+    normals = across / np.where(norm > 0, norm, 1.0)
+    pixels = np.nan_to_num(camera.project(P.reshape(-1, 3)).reshape(*P.shape[:2], 2), nan=-1e4)
+    width, height = content_px or (image.shape[1], image.shape[0])
+    inside = ((pixels >= 1) & (pixels <= [width - 2, height - 2])).all(-1)
+    inside &= points.is_seen[:, None]
+    steps = np.arange(-reach_px - 1, reach_px + 2)
+    place = np.clip(pixels, -1e4, 1e4)[..., None, :] + normals[..., None, :] * steps[:, None]
+    place = place.reshape(P.shape[0] * P.shape[1], -1, 2).astype(np.float32)
+    values = cv2.remap(image, place[..., 0], place[..., 1], cv2.INTER_LINEAR,
+                       borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    slope = (values[:, 2:] - values[:, :-2]) / 2
+    gradients = np.sqrt(np.einsum('nsc,nsc->ns', slope, slope))
+    return Profiles(gradients.reshape(*P.shape[:2], -1), normals, P, inside)
