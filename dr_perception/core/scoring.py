@@ -29,8 +29,8 @@ FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible
 #: Features that say how far a pose can be trusted, where edges were looked at.
 TRUST_FEATURES = ('outline_share', 'outline_offset', 'log_shift')
 _TRUST_COLUMNS = [FEATURES.index(name) for name in TRUST_FEATURES]
-#: Factors of a covariance stay within these bounds of the usual one.
-_TRUST_RANGE = (-4.0, 4.0)
+#: Bounds of a covariance factor's logarithm: features of another world are not extrapolated.
+_TRUST_RANGE = (-4.0, 8.0)
 _MARGIN_LIMIT = 6.0
 #: Bounds of the estimated visible fraction.
 _VISIBLE_RANGE = (0.03, 1.5)
@@ -88,4 +88,5 @@ def covariance_factors(features: np.ndarray, scale: float, weights: tuple[float,
     """
     if not weights:
         return np.full(len(features), scale)
-    return scale * np.exp(np.clip(trust_features(features) @ np.asarray(weights), *_TRUST_RANGE))
+    return np.exp(np.clip(np.log(scale) + trust_features(features) @ np.asarray(weights),
+                          *_TRUST_RANGE))

@@ -21,9 +21,9 @@ import math
 import platform
 from typing import Any
 
-from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
+from dr_perception.core.contract import (DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec,
+                                         ModelContract)
 from dr_perception.core.objects import ObjectModel
-from dr_perception.core.scoring import FEATURES
 from dr_perception.core.trained_range import DISTANCE_KEY, ELEVATION_KEY, view_elevation_deg
 import numpy as np
 from sim_trainer import __version__
@@ -54,7 +54,8 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
     """
     camera, network = config.camera, config.training.network
     error = config.calibration_error
-    plain_weights = (0.0, 1.0) + (0.0,) * (len(FEATURES) - 2)      # until calibrated: the heat
+    # Until calibrated: the heat.
+    plain_weights = (0.0, 1.0) + (0.0,) * (EDGELESS_WEIGHT_COUNT - 2)
     reach = np.linalg.norm(np.array(config.randomization.viewpoint.box_m)) / 2
     nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
     focal_px = float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale

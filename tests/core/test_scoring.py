@@ -55,7 +55,7 @@ def test_covariance_factors_by_hand():
     features[:, FEATURES.index('outline_offset')] = [1.0, 50.0]
     assert covariance_factors(features, 3.0, ()).tolist() == [3.0, 3.0]
     assert np.allclose(covariance_factors(features, 3.0, (0.0, 0.5, 0.0)),
-                       [3 * np.exp(0.5), 3 * np.exp(4)])   # bounded
+                       [3 * np.exp(0.5), np.exp(8)])   # bounded
 
 
 def test_the_visible_fraction_is_bounded_where_the_whole_is_not_known():
