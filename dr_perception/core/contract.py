@@ -53,6 +53,7 @@ MAX_MULTIPLE_PX = 1024
 _WEIGHT_KEYS = ('score_weights', 'camera_score_weights')
 _EDGE_KEYS = ('edge_prior_scale', 'camera_edge_prior_scale')
 _TRUST_KEYS = ('covariance_weights', 'camera_covariance_weights')
+_BIAS_KEYS = ('score_biases', 'camera_score_biases')
 #: How many weights a covariance may have; ``scoring.TRUST_FEATURES``.
 TRUST_WEIGHT_COUNTS = (0, 3)
 
@@ -88,6 +89,9 @@ class DecoderSpec:
         score_weights: logistic regression to the probability of being right within 2 cm: bias and
             weights of the features of ``scoring.score_features``.
         covariance_scale: factor (position and rotation) that calibrates the covariance.
+        score_biases: what the kind of each object adds to its log-odds, in channel order; empty:
+            nothing.
+        camera_score_biases: as ``score_biases``, for a pose from the camera alone.
         covariance_weights: of the features ``scoring.TRUST_FEATURES``: the factor is
             ``covariance_scale * exp(weights . features)``; empty: it is the same for all.
         plane_sigma_m: trust in the support plane's height.
@@ -114,6 +118,8 @@ class DecoderSpec:
     head: str = 'centres'
     edge_prior_scale: float = 0.0
     camera_edge_prior_scale: float = 0.0
+    score_biases: tuple[float, ...] = ()
+    camera_score_biases: tuple[float, ...] = ()
     covariance_weights: tuple[float, ...] = ()
     camera_covariance_weights: tuple[float, ...] = ()
 
@@ -218,7 +224,8 @@ class ModelContract:
                   'decoder.score_threshold': (self.decoder.score_threshold,),
                   'decoder.score_weights': self.decoder.score_weights,
                   'decoder.camera_score_weights': self.decoder.camera_score_weights,
-                  **{f'decoder.{key}': getattr(self.decoder, key) for key in _TRUST_KEYS}}
+                  **{f'decoder.{key}': getattr(self.decoder, key)
+                     for key in (*_TRUST_KEYS, *_BIAS_KEYS)}}
         for key, values in finite.items():
             if not all(map(math.isfinite, values)):
                 raise ContractError(f'the contract has {key} = {values}; expected finite numbers')
@@ -232,6 +239,11 @@ class ModelContract:
         if len({getattr(self.decoder, key) > 0 for key in _EDGE_KEYS}) > 1:
             raise ContractError('the contract has one of decoder.edge_prior_scale and '
                                 'decoder.camera_edge_prior_scale; expected both or none')
+        for key in _BIAS_KEYS:
+            count = len(getattr(self.decoder, key))
+            if count not in (0, len(self.objects)):
+                raise ContractError(f'the contract has {count} decoder.{key} of '
+                                    f'{len(self.objects)} objects')
         for key in _TRUST_KEYS:
             count = len(getattr(self.decoder, key))
             if count not in TRUST_WEIGHT_COUNTS or count and self.decoder.edge_prior_scale == 0:
@@ -260,11 +272,12 @@ def _spec(cls: type, data: dict[str, Any]) -> Any:
 
 def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:
     # Version 3 brought what has to do with edges.
-    lists = (*_WEIGHT_KEYS, *(_TRUST_KEYS if version >= 3 else ()))
+    lists = (*_WEIGHT_KEYS, *((*_TRUST_KEYS, *_BIAS_KEYS) if version >= 3 else ()))
     weights = {key: tuple(float(w) for w in data[key]) for key in lists}
     head = 'centres' if version == 1 else str(data['head'])
     scales = _EDGE_KEYS if version >= 3 else ()
     plain = {k: data[k] for k in DecoderSpec.__annotations__
-             if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_EDGE_KEYS, 'head') or k in scales}
+             if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_BIAS_KEYS, *_EDGE_KEYS, 'head')
+             or k in scales}
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
     return DecoderSpec(**weights, **numbers, head=head)

@@ -121,9 +121,11 @@ class PosePipeline:
         """
         raw = self.detect(image_rgb, camera, T_base_camera)
         decoder = self.contract.decoder
-        standing = score(raw.features, decoder.score_weights)
+        kinds = raw.candidates.object_index
+        standing = score(raw.features, decoder.score_weights, kinds, decoder.score_biases)
         on_plane = raw.fit.on_plane
-        scores = np.where(on_plane, standing, score(raw.features, decoder.camera_score_weights))
+        scores = np.where(on_plane, standing, score(
+            raw.features, decoder.camera_score_weights, kinds, decoder.camera_score_biases))
         # What leaves a known plane has to be sure of it: things of another size do that, too.
         # With no plane to leave, being there does not depend on how well the distance is known.
         presence = standing if T_base_camera is None else scores

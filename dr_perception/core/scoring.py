@@ -67,9 +67,20 @@ def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np
     return np.column_stack([features, refined.evidence, np.log(refined.shift + 0.1)])
 
 
-def score(features: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
-    """(M,) probability of being right within 2 cm; features beyond the weights do not count."""
-    return 1 / (1 + np.exp(-features[:, :len(weights)] @ np.asarray(weights)))
+def score(features: np.ndarray, weights: tuple[float, ...], kinds: np.ndarray | None = None,
+          biases: tuple[float, ...] = ()) -> np.ndarray:
+    """(M,) probability of being right within 2 cm; features beyond the weights do not count.
+
+    Args:
+        features: (M, F) of ``score_features``.
+        weights: of them.
+        kinds: (M,) index of each one's object; needed where there are biases.
+        biases: what each kind adds to the log-odds; empty: nothing.
+    """
+    log_odds_right = features[:, :len(weights)] @ np.asarray(weights)
+    if biases:
+        log_odds_right = log_odds_right + np.asarray(biases)[kinds]
+    return 1 / (1 + np.exp(-log_odds_right))
 
 
 def trust_features(features: np.ndarray) -> np.ndarray:

@@ -39,6 +39,8 @@ from sim_trainer.evaluation.report import CHI2_90
 _QUANTILE_RIDGE, _CORNER = 1e-3, 0.1
 #: Ridge on the weights: with few or separable samples the fit must not run to infinity.
 _RIDGE = 1e-2
+#: The same for the biases of kinds: a kind that is seldom right or wrong keeps to the others.
+_KIND_RIDGE = 1.0
 #: An instance seen less than this is neither right nor wrong to find.
 _UNDECIDED_VISIBLE = 0.05
 #: From the camera alone, a candidate this near (m) to an object of its kind is that object.
@@ -80,10 +82,13 @@ def _calibrated(contract: ModelContract, network: Network, pictures: Sequence[Bo
     has_edges = contract.decoder.edge_prior_scale > 0
     scale, trust = standing.covariance_law(has_edges)
     camera_scale, camera_trust = alone.covariance_law(has_edges)
+    weights, biases = standing.score_law(len(contract.objects))
+    camera_weights, camera_biases = alone.score_law(len(contract.objects))
     return dataclasses.replace(contract, decoder=dataclasses.replace(
-        contract.decoder, score_weights=standing.score_weights(), covariance_scale=scale,
-        covariance_weights=trust, camera_score_weights=alone.score_weights(),
-        camera_covariance_scale=camera_scale, camera_covariance_weights=camera_trust))
+        contract.decoder, score_weights=weights, score_biases=biases, covariance_scale=scale,
+        covariance_weights=trust, camera_score_weights=camera_weights,
+        camera_score_biases=camera_biases, camera_covariance_scale=camera_scale,
+        camera_covariance_weights=camera_trust))
 
 
 class RememberingNetwork:
@@ -112,6 +117,7 @@ class _Samples:
         self._with_base = with_base
         self._features: list[np.ndarray] = []
         self._right: list[bool] = []
+        self._kinds: list[int] = []
         self._distances: list[float] = []
         self._trust: list[np.ndarray] = []
 
@@ -131,6 +137,7 @@ class _Samples:
                 continue
             self._features.append(raw.features[i])
             self._right.append(correct)
+            self._kinds.append(int(kind))
             if best >= 0 and errors[best] < (FOUND_M if self._with_base else SAME_OBJECT_M):
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
                 error = T[:3, 3] - nearest[:3, 3]
@@ -138,20 +145,23 @@ class _Samples:
                 self._distances.append(
                     error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
 
-    def score_weights(self) -> tuple[float, ...]:
-        """Return the weights of the score."""
+    def score_law(self, kinds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the weights of the score's features and the bias of each of ``kinds``."""
         right = self._right
         if len(self._distances) < 10 or sum(right) == len(right):
             raise TrainingError(
                 f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
                 'held-out pictures are too few to calibrate a score; train longer '
                 '(training.steps) or on more pictures (frames.count)')
-        return tuple(fit_logistic(np.array(self._features), np.array(right, dtype=float)).tolist())
+        features = np.column_stack([np.array(self._features), np.eye(kinds)[self._kinds]])
+        ridge = np.append(np.full(features.shape[1] - kinds, _RIDGE), np.full(kinds, _KIND_RIDGE))
+        weights = fit_logistic(features, np.array(right, dtype=float), ridge).tolist()
+        return tuple(weights[:-kinds]), tuple(weights[-kinds:])
 
     def covariance_law(self, has_edges: bool) -> tuple[float, tuple[float, ...]]:
         """Return scale and weights of the covariance's factor."""
         if len(self._distances) < 10:
-            self.score_weights()    # says what to do
+            self.score_law(1)    # says what to do
         ratio = np.array(self._distances) / CHI2_90
         if not has_edges:
             return float(np.quantile(ratio, 0.9)), ()
@@ -159,14 +169,22 @@ class _Samples:
         return float(np.exp(weights[0])), tuple(weights[1:].tolist())
 
 
-def fit_logistic(features: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Weights (F,) of a ridge logistic regression, by Newton's method."""
+def fit_logistic(features: np.ndarray, right: np.ndarray, ridge: np.ndarray | None = None
+                 ) -> np.ndarray:
+    """Weights (F,) of a ridge logistic regression, by Newton's method.
+
+    Args:
+        features: (N, F).
+        right: (N,) 0 or 1.
+        ridge: (F,) of each weight; None: a weak one.
+    """
+    ridge = np.full(features.shape[1], _RIDGE) if ridge is None else ridge
     weights = np.zeros(features.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(features @ weights, -30, 30)))
-        gradient = features.T @ (p - right) + _RIDGE * weights
+        gradient = features.T @ (p - right) + ridge * weights
         curvature = (features * (p * (1 - p) + 1e-9)[:, None]).T @ features
-        step = np.linalg.solve(curvature + _RIDGE * np.eye(len(weights)), gradient)
+        step = np.linalg.solve(curvature + np.diag(ridge), gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-9:
             break

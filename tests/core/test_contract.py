@@ -112,7 +112,7 @@ def test_a_model_of_version_2_does_not_refine_along_edges(small):
     data = copy.deepcopy(small)
     data['format_version'] = 2
     for key in ('edge_prior_scale', 'camera_edge_prior_scale', 'covariance_weights',
-                'camera_covariance_weights'):
+                'camera_covariance_weights', 'score_biases', 'camera_score_biases'):
         del data['decoder'][key]
     decoder = ModelContract.from_json(json.dumps(data)).decoder
     assert decoder.edge_prior_scale == decoder.camera_edge_prior_scale == 0
@@ -128,6 +128,7 @@ def test_a_model_of_version_2_does_not_refine_along_edges(small):
      '= 0.0'),
     ({'covariance_weights': [1.0] * 3}, 'has 3 decoder.covariance_weights; expected 0 or 3, and '
      'none where poses are not refined along edges'),
+    ({'score_biases': [1.0]}, 'has 1 decoder.score_biases of 2 objects'),
     ({'covariance_weights': [float('nan')] * 3}, 'expected finite numbers')])
 def test_edges_that_do_not_fit_together_are_refused(small, changes, message):
     data = copy.deepcopy(small)
@@ -140,7 +141,7 @@ def test_a_contract_with_edges_survives_the_round_trip(small):
     data['decoder'].update(
         score_weights=[0.1] * 17, camera_score_weights=[0.2] * 17, edge_prior_scale=0.7,
         camera_edge_prior_scale=1.3, covariance_weights=[0.1, 0.2, 0.3],
-        camera_covariance_weights=[])
+        camera_covariance_weights=[], score_biases=[0.5, -0.5])
     contract = ModelContract.from_json(json.dumps(data))
     assert contract.decoder.covariance_weights == (0.1, 0.2, 0.3)
     assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder

@@ -69,6 +69,12 @@ def test_score_is_the_logistic_of_the_weighted_features():
     assert np.allclose(score(features, (1.0, 1.0, 5.0, 5.0)), [1 / (1 + np.exp(-3)), 0.5])
 
 
+def test_a_kind_may_have_a_bias():
+    features = np.array([[1.0, 2.0], [1.0, 2.0]])
+    assert np.allclose(score(features, (1.0, 1.0), np.array([1, 0]), (0.0, -3.0)),
+                       [0.5, 1 / (1 + np.exp(-3))])
+
+
 def test_features_that_a_model_does_not_know_do_not_count():
     features = np.array([[1.0, 2.0, 0, 0, 77.0, -50.0]])
     assert np.allclose(score(features, (1.0, 1.0, 5.0, 5.0)), 1 / (1 + np.exp(-3)))

@@ -158,11 +158,13 @@ def test_calibration_changes_weights_and_scale_alone(contract, camera, answers):
     answers(found)
     calibrated = calibrate(contract, None, pictures)
     assert calibrated.decoder.score_weights[1] > 0.5
+    assert len(calibrated.decoder.score_biases) == len(contract.objects)
     assert dataclasses.replace(
         calibrated.decoder, score_weights=contract.decoder.score_weights,
         covariance_scale=1.0, camera_score_weights=contract.decoder.camera_score_weights,
         camera_covariance_scale=1.0, edge_prior_scale=0.0, camera_edge_prior_scale=0.0,
-        covariance_weights=(), camera_covariance_weights=()) == contract.decoder
+        covariance_weights=(), camera_covariance_weights=(), score_biases=(),
+        camera_score_biases=()) == contract.decoder
     assert calibrated.objects is contract.objects
     assert contract.decoder.covariance_scale == 1.0
     scores = score(np.concatenate([raw.features for raw in found]),

@@ -21,8 +21,8 @@ import numpy as np
 #: Features of outline and creases each, in their order.
 NAMES = ('support', 'share', 'offset', 'contrast')
 EVIDENCE_COUNT = 2 * len(NAMES)
-#: Gradient (grey levels a pixel) of noise.
-_NOISE, _VISIBLE = 2.0, 3.0
+#: Gradient (grey levels a pixel) of a picture's noise at least; more is seen in the profiles.
+_LEAST_NOISE = 0.5
 #: Fewer points than this say nothing.
 _FEWEST = 4
 _UNKNOWN = (0.5, 0.5, 3.0, 0.0)
@@ -43,8 +43,9 @@ def edge_evidence(profiles: Profiles, on_outline: np.ndarray) -> np.ndarray:
     steps = np.abs(np.arange(-reach, reach + 1))
     G = profiles.gradients
     peak, here = G.max(-1), G[..., steps <= 1].max(-1)
-    support = here / (peak + _NOISE)
-    share = (here > 0.6 * peak) & (here > _VISIBLE)
+    noise = np.median(G, axis=(1, 2), keepdims=True)[..., 0] + _LEAST_NOISE
+    support = here / (peak + noise)
+    share = (here > 0.6 * peak) & (here > 2 * noise)
     offset = steps[G.argmax(-1)] * np.minimum(peak, 20.0)
     features = []
     for part in (on_outline & profiles.is_inside, ~on_outline & profiles.is_inside):
