@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 from pathlib import Path
 
@@ -29,8 +29,11 @@ from sim_trainer.rendering.factory import make_renderer
 from sim_trainer.scene.generator import SceneGenerator
 from sim_trainer.scene.record import SceneRecord
 from sim_trainer.sensor.effects import apply_sensor
+from sim_trainer.training.nothing import may_turn, nothing
 from tqdm import tqdm
 
+#: Of so many held-out pictures, one is shown once more with nothing to be seen.
+BLINDED_EVERY = 4
 #: Added to the seed: other scenes, other patterns, other distractor shapes than in training.
 SEED_OFFSET = 100_003
 
@@ -78,3 +81,22 @@ def held_out_pictures(config: SceneConfig, count: int) -> Iterator[BopPicture]:
     """``simulated_pictures`` of a seed that training does not use."""
     return simulated_pictures(dataclasses.replace(config, seed=config.seed + SEED_OFFSET), count,
                               description='calibrating', told=True)
+
+
+def blinded_pictures(config: SceneConfig, pictures: Sequence[BopPicture]) -> list[BopPicture]:
+    """Pictures in which nothing is to be found, made from every ``BLINDED_EVERY``-th of others.
+
+    Capped, covered and noisy lenses and views upside down, see ``training.nothing``.
+
+    Args:
+        config: of the scene.
+        pictures: of it; not changed.
+    """
+    upside_down = may_turn(config.randomization.viewpoint.roll_deg)
+    blinded = []
+    for i, picture in enumerate(pictures[::BLINDED_EVERY]):
+        rng = np.random.default_rng([config.seed, SEED_OFFSET, i])
+        blinded.append(dataclasses.replace(
+            picture, image_rgb=nothing(rng, picture.image_rgb, upside_down), instances=[],
+            instance_ids=None, record=None))
+    return blinded

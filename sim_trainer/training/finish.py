@@ -31,7 +31,7 @@ from dr_perception.inference.session import OnnxNetwork
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture
 from sim_trainer.evaluation.evaluate import evaluate
-from sim_trainer.evaluation.heldout import held_out_pictures
+from sim_trainer.evaluation.heldout import blinded_pictures, held_out_pictures
 from sim_trainer.evaluation.report import format_table
 from sim_trainer.export.onnx_export import export_model, write_contract
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
@@ -69,6 +69,8 @@ def finish_keypoints(config: SceneConfig, catalogue: tuple[ObjectModel, ...], fo
         config, settings.calibration_pictures + settings.measured_pictures))
     calibration = held_out[:settings.calibration_pictures]
     contract = make_contract(config, catalogue, calibration)
+    # A score has to know what static and covered lenses look like, too.
+    calibration = calibration + blinded_pictures(config, calibration)
     stress: dict[str, list[BopPicture]] = {}
     for name, picture in stress_pictures(config, settings.stress_pictures):
         stress.setdefault(name, []).append(picture)

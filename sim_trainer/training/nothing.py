@@ -23,12 +23,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+#: A camera that is rolled by more than this sees views that others call upside down.
+_MOST_ROLL_DEG = 60.0
 #: Least and most side (px) of a grain of static.
 _GRAIN_PX = (1, 12)
 #: Cells of the coarse picture that becomes a hand over the lens.
 _BLOBS = (3, 6)
 #: Warm skin, dark rubber, cloth: mean colours (RGB) of what covers a lens.
 _COVERS_RGB = np.array([[190, 130, 100], [110, 70, 50], [25, 25, 28], [90, 95, 105]], float)
+
+
+def may_turn(roll_deg: float) -> bool:
+    """Return whether an upside-down view is none of a camera that rolls by so much at most."""
+    return roll_deg <= _MOST_ROLL_DEG
 
 
 def nothing(rng: np.random.Generator, image_rgb: np.ndarray, upside_down: bool) -> np.ndarray:

@@ -28,7 +28,7 @@ from sim_trainer.dataset.frames import Frame
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
 from sim_trainer.training.canonical import CanonicalKeypoints
-from sim_trainer.training.nothing import nothing
+from sim_trainer.training.nothing import may_turn, nothing
 
 #: The network sees a window of the frame that is smaller by about this: room for its place, turn
 #: and zoom, beyond which the frame's border would be mirrored, without labels for what is there.
@@ -40,8 +40,6 @@ TURN_DEG, ZOOM = 5.0, 0.08
 OCCLUDER_PROBABILITY = 0.15
 #: Samples in which nothing is to be found (``nothing``).
 NOTHING_PROBABILITY = 0.03
-#: A camera that training rolls by more than this (degrees) has no upside down.
-_MOST_ROLL_DEG = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +131,7 @@ class SampleMaker:
             roll_deg: by how much the drawn camera is rolled at most.
         """
         self._seed, self._sensor, self._make_targets = seed, sensor, targets
-        self._upside_down = roll_deg + TURN_DEG <= _MOST_ROLL_DEG
+        self._upside_down = may_turn(roll_deg + TURN_DEG)
         self._keypoints = [CanonicalKeypoints(model) for model in catalogue]
 
     def __call__(self, number: int, frame: Frame) -> Sample:
