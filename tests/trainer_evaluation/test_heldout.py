@@ -54,8 +54,8 @@ def test_where_the_camera_rolls_upside_down_is_a_good_view(camera):
 
     def turned(config):
         pictures = pictures_of(camera, 160)
-        return sum(np.array_equal(blind.image_rgb, pictures[blind.picture_id].image_rgb[::-1, ::-1])
-                   for blind in blinded_pictures(config, pictures))
+        return sum(np.array_equal(b.image_rgb, pictures[b.picture_id].image_rgb[::-1, ::-1])
+                   for b in blinded_pictures(config, pictures))
 
     assert turned(config) > 5
     assert turned(rolling) == 0
