@@ -254,3 +254,12 @@ def test_random_urdfs_keep_their_outline(tmp_path):
     assert np.ptp(vertices, axis=0) == pytest.approx([1, 2 / 3.5, 2 / 3.5], rel=0.03)
     full = 4 / 3 * np.pi * (1 + 0.125) / 3.5 ** 3
     assert _volume(vertices, faces) == pytest.approx(full, rel=0.12)
+
+
+def test_a_body_whose_corners_are_no_numbers_is_passed_over(tmp_path):
+    """As 168 of pybullet_data is."""
+    cube = '\n'.join(f'v {x} {y} {z}' for x in (0, 1) for y in (0, 1) for z in (0, 1))
+    for name, text in (('000', f'o part\n{cube}\n'), ('001', 'o part\n' + 'v nan nan nan\n' * 8)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f'{name}.obj').write_text(text)
+    assert set(random_urdf_meshes(tmp_path, 5, np.random.default_rng(0))) == {'000'}
