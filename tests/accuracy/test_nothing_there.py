@@ -49,7 +49,8 @@ not_yet = pytest.mark.xfail(strict=True, reason='the shipped model still takes s
                             'an object')
 
 
-@pytest.mark.parametrize('maker', [nothing._flat, nothing._static, nothing._covered])
+@pytest.mark.parametrize('maker', [
+    nothing._flat, pytest.param(nothing._static, marks=not_yet), nothing._covered])
 def test_a_lens_that_sees_nothing(estimator, maker):
     T_base_camera = _config().camera.T_base_camera
     blank = np.zeros((480, 640, 3), np.uint8)

@@ -23,6 +23,7 @@ from dr_perception.core.contract import InputSpec, ModelContract
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import solve_poses, SupportPlane
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.scoring import FEATURES
 from dr_perception.core.transforms import invert_transform, look_at, make_transform, rotation_angle
 import numpy as np
 import pytest
@@ -187,7 +188,7 @@ def answer(monkeypatch):
             return RawDetections(
                 Candidates(np.zeros(1, int), np.full(1, 0.9), keypoints,
                            np.full(keypoints.shape[:2], 0.5), np.zeros(1), np.full(1, np.nan)),
-                fit, np.array([[1.0, 0.0]]))
+                fit, np.eye(1, len(FEATURES)))
         monkeypatch.setattr(PosePipeline, 'detect', detect)
     return install
 
