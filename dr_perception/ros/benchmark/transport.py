@@ -160,7 +160,8 @@ def _end_with_parent() -> None:
     """In the child: end when the benchmark was killed, and take SIGINT even if it was ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):  # Linux only
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        # A SIGINT that arrives while Python still starts may be lost.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait(node: subprocess.Popen, node_log: IO[bytes], camera: subprocess.Popen,
