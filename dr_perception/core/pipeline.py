@@ -30,7 +30,8 @@ from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
-from dr_perception.core.pose_solving import PoseFit, solve_poses, SupportPlane
+from dr_perception.core.pose_solving import (plane_information, PoseFit, solve_poses,
+                                             SupportPlane)
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import covariance_factors, score, score_features
@@ -156,7 +157,7 @@ class PosePipeline:
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
         fit = self._solve(candidates, prepared.camera, T_base_camera)
-        refined = self._refine(candidates, fit, prepared)
+        refined = self._refine(candidates, fit, prepared, T_base_camera)
         if refined is not None:
             fit = replace(fit, T_camera_object=refined.T_camera_object,
                           covariance=refined.covariance)
@@ -195,16 +196,22 @@ class PosePipeline:
         return solve_poses(self._keypoints_m[kinds], measured, sigma,
                            [self._resting[k] for k in kinds], plane)
 
-    def _refine(self, candidates: Candidates, fit: PoseFit, prepared: NetworkInput
-                ) -> Refined | None:
+    def _refine(self, candidates: Candidates, fit: PoseFit, prepared: NetworkInput,
+                T_base_camera: np.ndarray | None) -> Refined | None:
         decoder = self.contract.decoder
         if decoder.edge_prior_scale == 0:
             return None
         scales = np.where(fit.on_plane, decoder.edge_prior_scale, decoder.camera_edge_prior_scale)
+        known = None
+        if T_base_camera is not None:
+            # The scale is of the keypoints' errors; the plane is as sure as the contract says.
+            missing = fit.on_plane * np.maximum(0.0, 1 - 1 / scales)
+            known = missing[:, None, None] * plane_information(
+                T_base_camera, decoder.plane_sigma_m, decoder.tilt_sigma_rad)
         return self._edges.refine(
             prepared.image_rgb, prepared.camera, candidates.object_index, fit.T_camera_object,
             fit.covariance * scales[:, None, None],
-            (prepared.content_width_px, prepared.content_height_px))
+            (prepared.content_width_px, prepared.content_height_px), known)
 
     def _whole_areas_px(self, candidates: Candidates, fit: PoseFit, camera: PinholeCamera
                         ) -> np.ndarray:

@@ -136,6 +136,22 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     return standing
 
 
+def plane_information(T_base_camera: np.ndarray, sigma_m: float, sigma_rad: float) -> np.ndarray:
+    """(6, 6) what the support plane says of a pose on it, along the camera's axes.
+
+    Args:
+        T_base_camera: (4, 4) pose of the camera in the base frame.
+        sigma_m: trust in the plane's height.
+        sigma_rad: trust in its direction.
+    """
+    normal = T_base_camera[2, :3]
+    across = np.outer(normal, normal)
+    information = np.zeros((6, 6))
+    information[:3, :3] = across / sigma_m ** 2
+    information[3:, 3:] = (np.eye(3) - across) / sigma_rad ** 2
+    return information
+
+
 def residuals_and_jacobian(problem: _Problem, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return normalized residuals (B, 2K + 3) and their derivative (B, 2K + 3, 6)."""
     B, K = problem.sigma.shape

@@ -14,7 +14,8 @@
 
 """Poses from keypoints: derivatives, exact recovery, honest covariances."""
 from dr_perception.core import pose_solving
-from dr_perception.core.pose_solving import residuals_and_jacobian, solve_poses, SupportPlane
+from dr_perception.core.pose_solving import (plane_information, residuals_and_jacobian,
+                                             solve_poses, SupportPlane)
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, rotation_from_rotvec,
@@ -314,3 +315,14 @@ def test_another_size_is_many_deviations_off_and_the_right_one_few(name, catalog
     other = found[1.12]
     assert np.median(other.size_deviations[other.on_plane]) > 2.5
     assert np.isnan(other.size_deviations[~other.on_plane]).all()
+
+
+def test_information_of_the_plane_is_that_of_its_residuals(catalogue, resting_pose, plane):
+    """What a solved pose knows with the plane and not without it."""
+    pose = resting_pose(catalogue['cube'])[None]
+    fit = _solve(catalogue['cube'], pose, plane, sigma_px=50.0)
+    vague = SupportPlane(plane.T_base_camera, 0.0, 1.0, 10.0)
+    without = _solve(catalogue['cube'], pose, vague, sigma_px=50.0)
+    gained = np.linalg.inv(fit.covariance[0]) - np.linalg.inv(without.covariance[0])
+    expected = plane_information(plane.T_base_camera, 0.001, 0.01)
+    assert np.allclose(gained, expected, atol=1e-3 * np.abs(expected).max())
