@@ -105,7 +105,7 @@ class ObjectConfig:
     color: tuple[float, float, float] | None = None
     #: standard deviation of the colour: 0.05 well known, 0.2 roughly known; default 0.1
     color_spread: float | None = None
-    #: mesh: path of an .obj, .stl, .ply or .glb file
+    #: mesh: path of an .obj, .stl, .ply, .glb or .urdf file (joints at zero, in metres)
     file: str | None = None
     #: mesh: unit of the file's numbers: m (default), mm, cm or in
     unit: str | None = None
@@ -183,6 +183,9 @@ class ObjectConfig:
             if value not in choices:
                 raise ConfigurationError(f'{label}: {key} = {value!r}; expected one of '
                                          f'{", ".join(choices)}')
+        if self.file.lower().endswith('.urdf') and self.unit != 'm':
+            raise ConfigurationError(f'{label}: unit = {self.unit!r}; a URDF is in metres, and '
+                                     'scales its meshes itself (scale="0.001 0.001 0.001")')
         if self.symmetry != 'declared':
             for key in turns:
                 if getattr(self, key) != MESH_DEFAULTS[key]:

@@ -47,7 +47,7 @@ def _init(arguments: argparse.Namespace, _: list[str]) -> int:
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``check``."""
     parser.add_argument('target', type=Path, metavar='CONFIG|MESH',
-                        help='scene YAML, or a mesh: .obj, .stl, .ply, .glb')
+                        help='scene YAML, or a mesh: .obj, .stl, .ply, .glb, .urdf')
     parser.add_argument('--unit', choices=_UNITS,
                         help="unit of the mesh (default: guessed from the object's size)")
     parser.add_argument('--up', choices=('z', 'y'),
@@ -68,7 +68,7 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rectified', action='store_true',
                         help='the pictures will be rectified (image_rect): P without distortion')
     parser.add_argument('--object', action='append', required=True, metavar='MESH', dest='meshes',
-                        help='.obj, .stl, .ply or .glb; may be given several times')
+                        help='.obj, .stl, .ply, .glb or .urdf; may be given several times')
     parser.add_argument('--unit', choices=_UNITS,
                         help="unit of the meshes (default: guessed from each one's size)")
     parser.add_argument('--up', choices=('z', 'y'),

@@ -42,7 +42,7 @@ def guess_unit(largest: float, suffix: str = '') -> UnitGuess:
 
     Args:
         largest: extent in the file's unit.
-        suffix: of the file; glTF is defined in metres.
+        suffix: of the file; glTF and URDF are defined in metres.
 
     Raises:
         ConfigurationError: no unit makes a size that an arm could pick.
@@ -56,6 +56,8 @@ def guess_unit(largest: float, suffix: str = '') -> UnitGuess:
                                  'size, or give the unit with --unit')
     typical = [unit for unit in fitting
                if TYPICAL_M[0] <= largest * UNITS_M[unit] <= TYPICAL_M[1]]
+    if suffix.lower() == '.urdf':
+        return UnitGuess('m', 'sure', f'URDF files are in metres; {_size(largest, "m")}')
     if suffix.lower() == '.glb' and 'm' in fitting:
         sure = 'sure' if fitting == ['m'] else 'likely'
         return UnitGuess('m', sure, f'glTF files are in metres; {_size(largest, "m")}'

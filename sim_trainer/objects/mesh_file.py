@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Mesh files of the user: OBJ, STL, PLY and GLB read into metres, with the picture on them."""
+"""Mesh files of the user: OBJ, STL, PLY, GLB and URDF in metres, with the picture on them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from scipy.spatial import ConvexHull, QhullError
 from sim_trainer.configuration.objects import ObjectConfig, UNITS_M
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.mesh_texture import joined_texture, TexturedPart
+from sim_trainer.objects.urdf_file import urdf_scene
 
-SUFFIXES = ('.obj', '.stl', '.ply', '.glb')
+SUFFIXES = ('.obj', '.stl', '.ply', '.glb', '.urdf')
 SMALLEST_EXTENT_M, LARGEST_EXTENT_M = 0.004, 3.0
 #: Drawing and settling stay fast, and a scan keeps every detail that a camera can see.
 MAX_FACES = 200_000
@@ -90,7 +91,8 @@ def load_mesh(path: str | Path, unit: str = 'm') -> MeshFile:
     """Read a mesh file; all parts of a scene are joined at their places.
 
     Args:
-        path: .obj, .stl, .ply or .glb; relative to the working directory.
+        path: .obj, .stl, .ply, .glb, or .urdf with all joints at zero; relative to the working
+            directory.
         unit: unit of the file's numbers, a key of ``UNITS_M``.
 
     Raises:
@@ -152,7 +154,8 @@ def _read_parts(path: Path) -> list[TexturedPart]:
 
     try:
         # process=False: joining vertices would tear the picture at its seams.
-        scene = trimesh.load(str(path), force='scene', process=False)
+        scene = (urdf_scene(path) if path.suffix.lower() == '.urdf' else
+                 trimesh.load(str(path), force='scene', process=False))
     except Exception as error:  # the readers raise whatever a broken file trips over
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigurationError(f'{path}: cannot be read as {path.suffix[1:].upper()}: '
