@@ -26,11 +26,12 @@ import sys
 
 from dr_perception.core.errors import PerceptionError
 from dr_perception.inference.batching import NetworkShare
+from dr_perception.ros.node_process import run_node
 from dr_perception.ros.parameters import ParameterError
 from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -38,7 +39,7 @@ _DESCRIPTION = ('Cameras of this process: namespaces in which a pose_estimator s
                 '[left, right]. Read at the start only.')
 
 
-class CameraSet:
+class CameraSet(Node):
     """The nodes of all cameras; they share what can be shared.
 
     A node that cannot be configured stays there, unconfigured, with the reason in its diagnostics
@@ -46,34 +47,34 @@ class CameraSet:
     """
 
     def __init__(self) -> None:
-        self.nodes: list[PoseEstimatorNode] = []
-        self._asking = Node('multi_camera')
+        super().__init__('multi_camera')
+        self.cameras: list[PoseEstimatorNode] = []
         try:
-            names = camera_names(self._asking)
+            names = camera_names(self)
             share = NetworkShare()
             for name in names:
-                self.nodes.append(PoseEstimatorNode(open_network=share.network, namespace=name))
-            full = [node.get_fully_qualified_name() for node in self.nodes]
+                self.cameras.append(PoseEstimatorNode(open_network=share.network, namespace=name))
+            full = [node.get_fully_qualified_name() for node in self.cameras]
             if len(set(full)) < len(full):
                 raise ParameterError(
                     f'cameras: all of them would be {full[0]}; leave __ns and __node out, and '
                     'write the namespace before each name: [cell/left, cell/right]')
         except PerceptionError:
             self.close()
+            self.destroy_node()
             raise
 
     def autostart(self) -> bool:
         """Configure and activate all that ask for it; False when none of these is active."""
-        wanted = [node for node in self.nodes if node.settings.autostart]
+        wanted = [node for node in self.cameras if node.settings.autostart]
         started = [node.autostart() for node in wanted]
         return not wanted or any(started)
 
     def close(self) -> None:
-        """End all nodes."""
-        for node in self.nodes:
+        """End the nodes of the cameras."""
+        for node in self.cameras:
             node.close()
             node.destroy_node()
-        self._asking.destroy_node()
 
 
 def camera_names(node: Node) -> list[str]:
@@ -96,30 +97,15 @@ def camera_names(node: Node) -> list[str]:
 
 def main(args: list[str] | None = None) -> int:
     """Run the nodes; exit code 0 after a signal, 2 when none could be started."""
-    cameras = context = None
-    try:
-        rclpy.init(args=args)
-        context = rclpy.get_default_context()
-        cameras = CameraSet()
-        executor = SingleThreadedExecutor()
-        for node in cameras.nodes:
-            executor.add_node(node)
-        if not cameras.autostart():
-            return 2 if context.ok() else 0
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except PerceptionError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except Exception:
-        # rclpy ends the context on a signal, and whatever was about to use it fails somehow.
-        if context is None or context.ok():
-            raise
-    finally:
-        if cameras is not None:
-            cameras.close()
-        rclpy.try_shutdown()
+    return run_node(CameraSet, args, _run)
+
+
+def _run(cameras: CameraSet, executor: SingleThreadedExecutor) -> int:
+    for node in cameras.cameras:
+        executor.add_node(node)
+    if not cameras.autostart():
+        return 2 if rclpy.ok() else 0
+    executor.spin()
     return 0
 
 
