@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import cv2
 from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
 from dr_perception.core.contract import DecoderSpec
 from dr_perception.core.voting import vote
@@ -65,14 +64,8 @@ def join_peaks(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarray,
 
 def _peaks(heat: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cells above the threshold that no neighbour of their plane exceeds."""
-    found = [np.zeros((0, 3), int)]
-    kernel = np.ones((3, 3), np.uint8)
-    for plane, values in enumerate(heat):
-        if values.max() < threshold:
-            continue
-        values = np.ascontiguousarray(values, np.float32)
-        peak = (values >= threshold) & (values >= cv2.dilate(values, kernel))
-        rows, columns = np.nonzero(peak)
-        found.append(np.stack([np.full(len(rows), plane), rows, columns], 1))
-    cells = np.concatenate(found)
-    return cells[:, 0], cells[:, 1], cells[:, 2]
+    planes, rows, columns = np.unravel_index(np.flatnonzero(heat >= threshold), heat.shape)
+    near = heat[planes[:, None], np.clip(rows[:, None] + _WINDOW[:, 0], 0, heat.shape[1] - 1),
+                np.clip(columns[:, None] + _WINDOW[:, 1], 0, heat.shape[2] - 1)]
+    peak = (near <= heat[planes, rows, columns][:, None]).all(1)
+    return planes[peak], rows[peak], columns[peak]

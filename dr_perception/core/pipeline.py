@@ -30,8 +30,7 @@ from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
-from dr_perception.core.pose_solving import (plane_information, PoseFit, solve_poses,
-                                             SupportPlane)
+from dr_perception.core.pose_solving import plane_information, PoseFit, solve_poses, SupportPlane
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import covariance_factors, score, score_features

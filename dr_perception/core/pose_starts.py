@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import cv2
 from dr_perception.core.resting import RestingPoses
-from dr_perception.core.transforms import invert_transform, rotation_from_rotvec
+from dr_perception.core.transforms import rotation_from_rotvec
 import numpy as np
 
 #: Hypotheses kept per candidate after the coarse search.
@@ -91,27 +91,27 @@ def plane_starts(measured: np.ndarray, sigma: np.ndarray,
                  resting: list[RestingPoses], plane: SupportPlane
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return starts on the plane: every resting face and yaw is tried, the best few are kept."""
-    T_camera_base = invert_transform(plane.T_base_camera)
-    R_camera_base = T_camera_base[:3, :3]
-    eye = plane.T_base_camera[:3, 3]
-    owner, poses, rests = [], [], []
-    for m in range(len(measured)):
-        rest = resting[m]
-        ray = plane.T_base_camera[:3, :3] @ np.append(measured[m, 0], 1.0)
-        down = min(ray[2], -1e-3)       # a ray at or above the horizon meets no table
-        reach = (rest.start_heights_m + plane.height_m - eye[2]) / down
-        t_base = eye + reach[:, None] * ray
-        t = t_base @ R_camera_base.T + T_camera_base[:3, 3]
-        p = rest.start_points_m @ R_camera_base.T + t[:, None]
+    R_base_camera, eye = plane.T_base_camera[:3, :3], plane.T_base_camera[:3, 3]
+    M = len(measured)
+    rays = np.concatenate([measured[:, 0], np.ones((M, 1))], 1)     # z = 1, camera's axes
+    down = np.minimum(rays @ R_base_camera[2], -1e-3)   # a ray above the horizon meets no table
+    inverse_sigma = np.repeat(1 / sigma, 2, axis=1)
+    owner, found = [], []
+    for m, rest in enumerate(resting):
+        reach = (rest.start_heights_m + (plane.height_m - eye[2])) / down[m]
+        p = (rest.start_points_m.reshape(-1, 3) @ R_base_camera).reshape(
+            rest.start_points_m.shape) + reach[:, None, None] * rays[m]
         uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
-        misfit = np.abs((uv - measured[m]) / sigma[m][:, None]).sum((1, 2))
+        misfit = np.abs(uv - measured[m]).reshape(len(uv), -1) @ inverse_sigma[m]
         # The best yaw of each face first, then the best faces.
-        order = np.argsort(misfit)
-        _, first = np.unique(rest.start_group[order], return_index=True)
-        kept = order[np.sort(first)][:KEPT_HYPOTHESES]
-        owner += [m] * len(kept)
-        rests += list(rest.start_rest[kept])
-        T = np.tile(np.eye(4), (len(kept), 1, 1))
-        T[:, :3, :3], T[:, :3, 3] = R_camera_base @ rest.start_rotations[kept], t[kept]
-        poses.append(T)
-    return np.array(owner), np.concatenate(poses), np.array(rests)
+        faces = np.argsort(np.minimum.reduceat(misfit, rest.group_begin))[:KEPT_HYPOTHESES]
+        ends = np.append(rest.group_begin[1:], len(misfit))
+        for begin, end in zip(rest.group_begin[faces], ends[faces]):
+            best = begin + np.argmin(misfit[begin:end])
+            owner.append(m)
+            found.append((rest.start_rest[best], rest.start_rotations[best], reach[best]))
+    rests, rotations, reaches = zip(*found)
+    T = np.tile(np.eye(4), (len(owner), 1, 1))
+    T[:, :3, :3] = R_base_camera.T @ np.stack(rotations)
+    T[:, :3, 3] = np.array(reaches)[:, None] * rays[owner]
+    return np.array(owner), T, np.array(rests)

@@ -39,7 +39,8 @@ class RestingPoses:
         start_rotations: (S, 3, 3) ``R_base_object`` to try.
         start_points_m: (S, K, 3) the keypoints so turned.
         start_rest: (S,) resting face of each.
-        start_group: (S,) faces that one hypothesis stands for (all sides of a round object).
+        group_begin: (G,) the first start of each of G hypotheses: a face, or all sides of a round
+            object; a hypothesis' starts follow each other.
         start_heights_m: (S,).
     """
 
@@ -49,7 +50,7 @@ class RestingPoses:
     start_rotations: np.ndarray
     start_points_m: np.ndarray
     start_rest: np.ndarray
-    start_group: np.ndarray
+    group_begin: np.ndarray
     start_heights_m: np.ndarray
 
     @classmethod
@@ -71,11 +72,12 @@ class RestingPoses:
                 kept[members[::max(1, len(members) // ROUND_SIDES)]] = True
         yaws = [rotation_about('z', 2 * np.pi * i / YAW_STEPS) for i in range(YAW_STEPS)]
         index = np.flatnonzero(kept)
+        index = index[np.argsort(groups[index], kind='stable')]
         rotations = np.stack([yaw @ rotation_to_down(downs[i]) for i in index for yaw in yaws])
         rest = np.repeat(index, YAW_STEPS)
         points = model.keypoints_m @ rotations.transpose(0, 2, 1)
-        return cls(downs, heights, round_side, rotations, points, rest, groups[rest],
-                   heights[rest])
+        begin = np.flatnonzero(np.diff(groups[rest], prepend=-1))
+        return cls(downs, heights, round_side, rotations, points, rest, begin, heights[rest])
 
 
 def rotation_to_down(down: np.ndarray) -> np.ndarray:

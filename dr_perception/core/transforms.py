@@ -79,14 +79,12 @@ def skew(vectors: np.ndarray) -> np.ndarray:
 def rotation_from_rotvec(rotvecs: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of rotation vectors (..., 3), radians (Rodrigues)."""
     v = np.asarray(rotvecs, dtype=np.float64)
-    angle_sq = (v * v).sum(-1)[..., None, None]
-    angle = np.sqrt(angle_sq)
-    small = angle < 1e-5
-    safe = np.where(small, 1.0, angle)
-    a = np.where(small, 1.0 - angle_sq / 6.0, np.sin(safe) / safe)
-    b = np.where(small, 0.5 - angle_sq / 24.0, (1.0 - np.cos(safe)) / (safe * safe))
+    half = np.maximum(0.5 * np.sqrt((v * v).sum(-1)), 1e-12)[..., None, None]
+    # With sin(a) = 2 sin(a / 2) cos(a / 2) and 1 - cos(a) = 2 sin^2(a / 2) small angles keep
+    # their digits.
+    ratio = np.sin(half) / half
     K = skew(v)
-    return np.eye(3) + a * K + b * (K @ K)
+    return np.eye(3) + ratio * np.cos(half) * K + 0.5 * ratio * ratio * (K @ K)
 
 
 def rotvec_from_rotation(R: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from scipy.spatial import ConvexHull, QhullError
 from sim_trainer.configuration.objects import ObjectConfig, UNITS_M
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.mesh_texture import joined_texture, TexturedPart
-from sim_trainer.objects.urdf_file import urdf_scene
+from sim_trainer.physics.urdf_file import urdf_scene
 
 SUFFIXES = ('.obj', '.stl', '.ply', '.glb', '.urdf')
 SMALLEST_EXTENT_M, LARGEST_EXTENT_M = 0.004, 3.0

@@ -13,9 +13,9 @@
 # limitations under the License.
 
 """Poses from keypoints: derivatives, exact recovery, honest covariances."""
-from dr_perception.core import pose_solving
-from dr_perception.core.pose_solving import (plane_information, residuals_and_jacobian,
-                                             solve_poses, SupportPlane)
+from dr_perception.core import least_squares
+from dr_perception.core.least_squares import residuals_and_jacobian
+from dr_perception.core.pose_solving import plane_information, solve_poses, SupportPlane
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, rotation_from_rotvec,
@@ -63,10 +63,10 @@ def _random_problem(rng, count=6):
                                  [*rng.uniform(-0.2, 0.2, 2), rng.uniform(0.5, 1)])
                   for _ in range(count)])
     up = rng.normal(size=(count, 3))
-    problem = pose_solving._Problem(
+    problem = least_squares.PoseProblem(
         rng.uniform(-0.04, 0.04, (count, K, 3)), rng.uniform(-0.3, 0.3, (count, K, 2)),
         rng.uniform(0.5, 3, (count, K)) / FOCAL_PX,
-        pose_solving._plane_basis(normal / np.linalg.norm(normal)),
+        least_squares.plane_basis(normal / np.linalg.norm(normal)),
         rng.uniform(-1, 0, count), up / np.linalg.norm(up, axis=1, keepdims=True),
         np.arange(count) % 2 == 0, np.tile([1000.0, 100.0, 100.0], (count, 1)))
     return problem, T
@@ -94,9 +94,9 @@ def test_residuals_by_hand():
     # One keypoint at the origin, seen at (0.1, 0) with deviation 0.01 while it is at (0.2, 0).
     # The plane looks along -y (up in the picture); the object is 0.03 above the wanted height,
     # and its up direction is turned from the normal by 0.1 rad.
-    problem = pose_solving._Problem(
+    problem = least_squares.PoseProblem(
         np.zeros((1, 1, 3)), np.array([[[0.1, 0.0]]]), np.full((1, 1), 0.01),
-        pose_solving._plane_basis(np.array([0.0, -1.0, 0.0])), np.array([-0.03]),
+        least_squares.plane_basis(np.array([0.0, -1.0, 0.0])), np.array([-0.03]),
         np.array([[0.0, 0.0, 1.0]]), np.array([False]), np.array([[100.0, 10.0, 10.0]]))
     T = make_transform(rotation_about('x', np.pi / 2 + 0.1), [0.2, 0.0, 1.0])
     r, _ = residuals_and_jacobian(problem, T[None])
@@ -270,7 +270,7 @@ def test_a_step_that_made_it_worse_does_not_end_the_search(catalogue):
     model = catalogue['rectangular_prism']
     rng = np.random.default_rng(1)
     truth = make_transform(rotation_from_rotvec([0.5, -0.3, 0.8]), [0.1, 0.05, 0.9])
-    problem = pose_solving._free_problem(
+    problem = least_squares.free_problem(
         model.keypoints_m[None], _seen(model, [truth]), np.full((1, 9), 0.5 / FOCAL_PX),
         np.array([0]))
     for _ in range(60):
@@ -278,8 +278,8 @@ def test_a_step_that_made_it_worse_does_not_end_the_search(catalogue):
         start = truth.copy()
         start[:3, :3] = rotation_from_rotvec(1.2 * axis / np.linalg.norm(axis)) @ truth[:3, :3]
         start[:3, 3] *= rng.uniform(0.7, 1.4)
-        _, cost, _, _ = pose_solving._minimize(problem, start[None], np.zeros(1, int))
-        assert cost[0] < 1.0
+        found = least_squares.minimize(problem, start[None], np.zeros(1, int))
+        assert found.cost[0] < 1.0
 
 
 def test_candidates_do_not_see_each_other(catalogue, resting_pose, plane):

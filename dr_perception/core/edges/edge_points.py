@@ -57,17 +57,20 @@ def visible_edge_points(edges: MeshEdges, kinds: np.ndarray, T_camera_object: np
         kinds: (M,) index of each hypothesis' model.
         T_camera_object: (M, 4, 4) poses.
     """
-    R, t = T_camera_object[:, :3, :3], T_camera_object[:, :3, 3]
-    eye = -np.einsum('mji,mj->mi', R, t)
-    toward = np.einsum('fmei,mi->fme', edges.normals[:, kinds], eye) > edges.offsets_m[:, kinds]
+    R, t = T_camera_object[:, :3, :3], T_camera_object[:, None, :3, 3]
+    eye = -t @ R
+    toward = ((edges.normals[:, kinds] @ eye.transpose(0, 2, 1))[..., 0]
+              > edges.offsets_m[:, kinds])
     outline = toward[0] != toward[1]
     seen = (outline | (toward[0] & toward[1] & edges.is_crease[kinds])) & edges.is_edge[kinds]
-    start = np.einsum('mij,mej->mei', R, edges.start_m[kinds]) + t[:, None]
-    end = start + np.einsum('mij,mej->mei', R, edges.vector_m[kinds])
+    R_object_camera = R.transpose(0, 2, 1)
+    start = edges.start_m[kinds] @ R_object_camera + t
+    end = start + edges.vector_m[kinds] @ R_object_camera
     nearest = np.where(seen, np.minimum(start[..., 2], end[..., 2]), np.inf).min(1)
     ahead = nearest > _NEAREST_M
-    apparent = (end[..., :2] / np.where(ahead[:, None], end[..., 2], 1.0)[..., None]
-                - start[..., :2] / np.where(ahead[:, None], start[..., 2], 1.0)[..., None])
+    ahead_too = ahead[:, None, None]
+    apparent = (end[..., :2] / np.where(ahead_too, end[..., 2:], 1.0)
+                - start[..., :2] / np.where(ahead_too, start[..., 2:], 1.0))
     lengths = np.where(seen, np.hypot(apparent[..., 0], apparent[..., 1]), 0.0)
     total = lengths.sum(1)
     is_seen = ahead & (total > 0)

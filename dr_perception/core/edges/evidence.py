@@ -42,7 +42,7 @@ def edge_evidence(profiles: Profiles, on_outline: np.ndarray) -> np.ndarray:
     reach = profiles.reach_px
     steps = np.abs(np.arange(-reach, reach + 1))
     G = profiles.gradients
-    peak, here = G.max(-1), G[..., steps <= 1].max(-1)
+    peak, here = G.max(-1), G[..., reach - 1:reach + 2].max(-1)
     noise = np.median(G, axis=(1, 2), keepdims=True)[..., 0] + _LEAST_NOISE
     support = here / (peak + noise)
     share = (here > 0.6 * peak) & (here > 2 * noise)

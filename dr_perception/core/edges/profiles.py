@@ -63,25 +63,23 @@ def edge_profiles(image: np.ndarray, camera: PinholeCamera, points: EdgePoints,
         reach_px: how far to look to both sides.
         content_px: width and height of what is picture; the rest is padding. None: all.
     """
-    R, t = T_camera_object[:, :3, :3], T_camera_object[:, :3, 3]
-    P = np.einsum('mij,msj->msi', R, points.points_m) + t[:, None]
-    P = np.where(points.is_seen[:, None, None], P, [0.0, 0.0, 1.0])
-    along = np.einsum('mij,msj->msi', R, points.directions)
+    R, t = T_camera_object[:, :3, :3].transpose(0, 2, 1), T_camera_object[:, None, :3, 3]
+    P = np.where(points.is_seen[:, None, None], points.points_m @ R + t, (0.0, 0.0, 1.0))
+    along = points.directions @ R
     # The lens bends directions by far less than the profile's width.
-    z = P[..., 2:]
-    across = along[..., :2] - P[..., :2] / z * along[..., 2:]
-    across = np.stack([-across[..., 1] * camera.fy_px, across[..., 0] * camera.fx_px], -1)
-    norm = np.linalg.norm(across, axis=-1, keepdims=True)
-    normals = across / np.where(norm > 0, norm, 1.0)
+    across = along[..., :2] - P[..., :2] / P[..., 2:] * along[..., 2:]
+    normals = across[..., ::-1] * (-camera.fy_px, camera.fx_px)
+    norm = np.sqrt((normals * normals).sum(-1, keepdims=True))
+    normals /= np.where(norm > 0, norm, 1.0)
     pixels = np.nan_to_num(camera.project(P.reshape(-1, 3)).reshape(*P.shape[:2], 2), nan=-1e4)
     width, height = content_px or (image.shape[1], image.shape[0])
-    inside = ((pixels >= 1) & (pixels <= [width - 2, height - 2])).all(-1)
+    inside = ((pixels >= 1) & (pixels <= (width - 2, height - 2))).all(-1)
     inside &= points.is_seen[:, None]
-    steps = np.arange(-reach_px - 1, reach_px + 2)
-    place = np.clip(pixels, -1e4, 1e4)[..., None, :] + normals[..., None, :] * steps[:, None]
-    place = place.reshape(P.shape[0] * P.shape[1], -1, 2).astype(np.float32)
-    values = cv2.remap(image, place[..., 0], place[..., 1], cv2.INTER_LINEAR,
-                       borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    slope = (values[:, 2:] - values[:, :-2]) / 2
-    gradients = np.sqrt(np.einsum('nsc,nsc->ns', slope, slope))
+    steps = np.arange(-reach_px - 1, reach_px + 2, dtype=np.float32)[:, None]
+    pixels = np.minimum(np.maximum(pixels, -1e4), 1e4).astype(np.float32).reshape(-1, 1, 2)
+    place = pixels + normals.astype(np.float32).reshape(-1, 1, 2) * steps
+    values = cv2.remap(image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = values.astype(np.float32)
+    slope = values[:, 2:] - values[:, :-2]
+    gradients = 0.5 * np.sqrt(np.einsum('nsc,nsc->ns', slope, slope))
     return Profiles(gradients.reshape(*P.shape[:2], -1), normals, P, inside)

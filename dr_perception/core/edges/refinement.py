@@ -30,7 +30,7 @@ from dr_perception.core.transforms import rotation_from_rotvec
 import numpy as np
 
 #: Pixels to both sides that are read from the picture. What counts as the edge lies nearer.
-REACH_PX = 9
+REACH_PX = 6
 #: Steps of Gauss and Newton's method on one reading, and readings.
 STEPS, READINGS = 2, 2
 #: Standard deviation of how far an edge lies from where it is looked for, px: of several edges
@@ -107,15 +107,14 @@ class EdgeRefinement:
             J = _jacobian(profiles, camera, T[:, None, :3, 3])
             before = moved
             for _ in range(STEPS):
-                expected = np.einsum('msi,mi->ms', J, moved - before)
+                expected = (J @ (moved - before)[..., None])[..., 0]
                 offsets, weights = _edges_found(profiles, expected)
-                weighted = J * (weights * weight[:, None])[..., None]
-                information = prior + np.einsum('msi,msj->mij', weighted, J)
-                gradient = (np.einsum('msi,ms->mi', weighted, offsets - expected)
-                            - np.einsum('mij,mj->mi', prior, moved))
-                moved = moved + np.linalg.solve(information, gradient[..., None])[..., 0]
+                weighted = (J * (weights * weight[:, None])[..., None]).transpose(0, 2, 1)
+                information = prior + weighted @ J
+                gradient = (weighted @ (offsets - expected)[..., None] - prior @ moved[..., None])
+                moved = moved + np.linalg.solve(information, gradient)[..., 0]
             T = _moved(T, moved - before)
-        shift = np.einsum('mi,mij,mj->m', moved, prior, moved)
+        shift = (moved * (prior @ moved[..., None])[..., 0]).sum(1)
         good = points.is_seen & np.isfinite(T).all((1, 2)) & (shift < _FARTHEST)
         return Refined(np.where(good[:, None, None], T, T_camera_object),
                        np.where(good[:, None, None], np.linalg.inv(information), covariance),
@@ -133,12 +132,13 @@ def _edges_found(profiles: Profiles, expected_px: np.ndarray) -> tuple[np.ndarra
     steps = np.arange(-reach, reach + 1, dtype=np.float32)
     away = (steps - expected_px[..., None].astype(np.float32)) / _EXPECTED_PX
     likely = profiles.gradients * np.exp(-0.5 * away * away)
-    best = np.clip(likely.argmax(-1), 1, 2 * reach - 1)[..., None]
-    left, peak, right = (np.take_along_axis(profiles.gradients, best + side, -1)[..., 0]
-                         for side in (-1, 0, 1))
+    best = np.minimum(np.maximum(likely.argmax(-1), 1), 2 * reach - 1)
+    flat = profiles.gradients.reshape(-1)
+    at = best + np.arange(best.size).reshape(best.shape) * len(steps)
+    left, peak, right = flat[at - 1], flat[at], flat[at + 1]
     # The top of the parabola through three gradients.
     bend = np.minimum(left - 2 * peak + right, -1e-6)
-    offsets = steps[best[..., 0]] + np.clip(0.5 * (left - right) / bend, -1, 1)
+    offsets = steps[best] + np.minimum(np.maximum(0.5 * (left - right) / bend, -1), 1)
     weights = peak / (peak + _FAINT) / (1 + ((offsets - expected_px) / _TOLERANCE_PX) ** 2)
     return offsets, np.where(profiles.is_inside, weights, 0.0)
 
@@ -157,7 +157,11 @@ def _jacobian(profiles: Profiles, camera: PinholeCamera, origin: np.ndarray) -> 
     The pose moves by (x, y, z, rotation) along the camera's axes, about the object's origin.
     """
     P, z = profiles.points_camera, profiles.points_camera[..., 2]
-    u = profiles.normals[..., 0] * camera.fx_px / z
-    v = profiles.normals[..., 1] * camera.fy_px / z
-    position = np.stack([u, v, -(u * P[..., 0] + v * P[..., 1]) / z], -1)
-    return np.concatenate([position, np.cross(P - origin, position)], -1)
+    J = np.empty((*z.shape, 6))
+    u = J[..., 0] = profiles.normals[..., 0] * camera.fx_px / z
+    v = J[..., 1] = profiles.normals[..., 1] * camera.fy_px / z
+    w = J[..., 2] = -(u * P[..., 0] + v * P[..., 1]) / z
+    arm = P - origin
+    x, y, z = arm[..., 0], arm[..., 1], arm[..., 2]
+    J[..., 3], J[..., 4], J[..., 5] = y * w - z * v, z * u - x * w, x * v - y * u
+    return J

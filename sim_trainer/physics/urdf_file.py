@@ -21,15 +21,7 @@ from typing import Any
 
 from dr_perception.core.transforms import make_transform, rotation_from_quat_xyzw
 import numpy as np
-import pybullet as p
-
-#: Of ``pybullet``: name -> function of the dimensions that makes a ``trimesh`` solid, metres.
-_SOLIDS = {
-    p.GEOM_SPHERE: lambda make, size: make.icosphere(radius=size[0]),
-    p.GEOM_BOX: lambda make, size: make.box(extents=size),
-    p.GEOM_CYLINDER: lambda make, size: make.cylinder(radius=size[1], height=size[0]),
-    p.GEOM_CAPSULE: lambda make, size: make.capsule(radius=size[1], height=size[0]),
-}
+from sim_trainer.physics.quiet import import_pybullet
 
 
 def urdf_scene(path: Path) -> Any:
@@ -40,6 +32,13 @@ def urdf_scene(path: Path) -> Any:
     """
     import trimesh
 
+    p = import_pybullet()
+    solids = {      # their dimensions are metres, a length before a radius
+        p.GEOM_SPHERE: lambda size: trimesh.creation.icosphere(radius=size[0]),
+        p.GEOM_BOX: lambda size: trimesh.creation.box(extents=size),
+        p.GEOM_CYLINDER: lambda size: trimesh.creation.cylinder(size[1], size[0]),
+        p.GEOM_CAPSULE: lambda size: trimesh.creation.capsule(size[0], size[1]),
+    }
     scene = trimesh.Scene()
     client = p.connect(p.DIRECT)
     try:
@@ -60,8 +59,8 @@ def urdf_scene(path: Path) -> Any:
                 for node in part.graph.nodes_geometry:
                     inner, geometry = part.graph[node]
                     scene.add_geometry(part.geometry[geometry], transform=T @ inner)
-            elif kind in _SOLIDS:
-                scene.add_geometry(_SOLIDS[kind](trimesh.creation, size), transform=T)
+            elif kind in solids:
+                scene.add_geometry(solids[kind](size), transform=T)
             else:
                 raise ValueError(f'a visual shape of kind {kind} (a plane?) has no volume')
     finally:
