@@ -41,8 +41,8 @@ INPUT_NAME = 'image'
 OUTPUT_NAMES = ('heat', 'keypoints', 'log_scales')
 #: How many of the features of ``scoring.score_features`` a model may weigh: models of format
 #: version 1 know the first four, those of version 2 the first seven or eight; the others are those
-#: of the edges.
-SCORE_WEIGHT_COUNTS = (4, 7, 8, 17)
+#: of the edges, 17 without and 19 with what they say of the sizes.
+SCORE_WEIGHT_COUNTS = (4, 7, 8, 17, 19)
 EDGELESS_WEIGHT_COUNT = 8
 #: What the maps of kinds show: heat at the centres, or the visible surface.
 HEADS = ('centres', 'surface')

@@ -25,7 +25,8 @@ import numpy as np
 #: first four; weights may be fewer than features, the last then do not count.
 FEATURES = ('one', 'log_odds', 'log_scale', 'log_misfit', 'margin', 'log_visible', 'log_size',
             'size_chi_squared', *(f'outline_{name}' for name in EVIDENCE),
-            *(f'crease_{name}' for name in EVIDENCE), 'log_shift')
+            *(f'crease_{name}' for name in EVIDENCE), 'log_shift',
+            'log_edge_size_chi_squared', 'edge_size_error')
 #: Features that say how far a pose can be trusted, where edges were looked at.
 TRUST_FEATURES = ('outline_share', 'outline_offset', 'log_shift')
 _TRUST_COLUMNS = [FEATURES.index(name) for name in TRUST_FEATURES]
@@ -36,13 +37,13 @@ _MARGIN_LIMIT = 6.0
 _VISIBLE_RANGE = (0.03, 1.5)
 #: Size error of a usual right detection; stands in where it is not known.
 _USUAL_SIZE_ERROR, _USUAL_SIZE_DEVIATIONS = 0.04, 1.0
-_MOST_SIZE_DEVIATIONS = 5.0
+_MOST_SIZE_DEVIATIONS, _MOST_SIZE_ERROR = 5.0, 0.3
 
 
 def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np.ndarray,
                    size_error: np.ndarray, size_deviations: np.ndarray,
                    refined: Refined | None = None) -> np.ndarray:
-    """(M, 8) features of the score; (M, 17) with what the edges say.
+    """(M, 8) features of the score; (M, 19) with what the edges say.
 
     Args:
         candidates: M of them.
@@ -64,7 +65,9 @@ def score_features(candidates: Candidates, misfit: np.ndarray, whole_area_px: np
         np.minimum(deviations, _MOST_SIZE_DEVIATIONS) ** 2], 1)
     if refined is None:
         return features
-    return np.column_stack([features, refined.evidence, np.log(refined.shift + 0.1)])
+    return np.column_stack([features, refined.evidence, np.log(refined.shift + 0.1),
+                            np.log(refined.size_chi_squared + 1),
+                            np.minimum(refined.size_error, _MOST_SIZE_ERROR)])
 
 
 def score(features: np.ndarray, weights: tuple[float, ...], kinds: np.ndarray | None = None,

@@ -40,13 +40,15 @@ def test_score_features_by_hand():
 
 def test_features_of_edges_stand_behind_the_others():
     evidence = np.arange(16.0).reshape(2, 8)
-    refined = Refined(np.zeros((2, 4, 4)), np.zeros((2, 6, 6)), np.array([0.0, 0.9]), evidence)
+    refined = Refined(np.zeros((2, 4, 4)), np.zeros((2, 6, 6)), np.array([0.0, 0.9]), evidence,
+                      np.array([0.0, np.e - 1]), np.array([0.1, 7.0]))
     features = score_features(
         _candidates([0.5, 0.5], [[1.0], [1.0]], [0, 0], [1.0, 1.0]), np.ones(2), np.ones(2),
         np.zeros(2), np.zeros(2), refined)
     assert features.shape == (2, len(FEATURES))
     assert np.array_equal(features[:, 8:16], evidence)
     assert np.allclose(features[:, 16], [np.log(0.1), 0])
+    assert np.allclose(features[:, 17:], [[0, 0.1], [1, 0.3]])      # errors are bounded
     assert np.allclose(trust_features(features), [[1, 2, np.log(0.1)], [9, 10, 0]])
 
 

@@ -43,6 +43,8 @@ _FAINT = 3.0
 #: Information of a pixel's length of a clear edge, 1/px^2. Neighbouring points err alike; found as
 #: the best of 0.1, 0.25 and 0.5 on the stress splits.
 _WEIGHT = 0.25
+#: What is believed of a size before the edges speak: a standard deviation, part of the size.
+_SIZE_SIGMA = 0.3
 #: A pose that goes farther than this from the keypoints' one (squared Mahalanobis distance) found
 #: something else.
 _FARTHEST = 60.0
@@ -58,12 +60,17 @@ class Refined:
         shift: (M,) squared Mahalanobis distance from the prior's pose; 0 where nothing was
             refined.
         evidence: (M, 8), see ``evidence.edge_evidence``.
+        size_chi_squared: (M,) by how much the edges would fit an object of other sizes along its
+            x, y and z better.
+        size_error: (M,) the largest of these three changes, part of the size.
     """
 
     T_camera_object: np.ndarray
     covariance: np.ndarray
     shift: np.ndarray
     evidence: np.ndarray
+    size_chi_squared: np.ndarray
+    size_error: np.ndarray
 
 
 class EdgeRefinement:
@@ -93,7 +100,9 @@ class EdgeRefinement:
                 ``T_camera_object``. None: there is none.
         """
         if len(kinds) == 0:
-            return Refined(T_camera_object, covariance, np.zeros(0), np.zeros((0, EVIDENCE_COUNT)))
+            none = np.zeros(0)
+            return Refined(T_camera_object, covariance, none, np.zeros((0, EVIDENCE_COUNT)), none,
+                           none)
         image = smoothed(image_rgb)
         prior = np.linalg.inv(covariance) + (0.0 if known is None else known)
         T, moved, information = T_camera_object, np.zeros((len(kinds), 6)), prior
@@ -109,16 +118,47 @@ class EdgeRefinement:
             for _ in range(STEPS):
                 expected = (J @ (moved - before)[..., None])[..., 0]
                 offsets, weights = _edges_found(profiles, expected)
-                weighted = (J * (weights * weight[:, None])[..., None]).transpose(0, 2, 1)
+                trust = (weights * weight[:, None])[..., None]
+                weighted = (J * trust).transpose(0, 2, 1)
                 information = prior + weighted @ J
-                gradient = (weighted @ (offsets - expected)[..., None] - prior @ moved[..., None])
+                residual = (offsets - expected)[..., None]
+                gradient = weighted @ residual - prior @ moved[..., None]
                 moved = moved + np.linalg.solve(information, gradient)[..., 0]
-            T = _moved(T, moved - before)
+            read_at, T = T, _moved(T, moved - before)
+        # Pixels along the normal that a point moves by when the object grows along x, y, z.
+        growth = (J[..., :3] @ read_at[:, :3, :3]) * points.points_m
+        size_chi_squared, size_error = _sizes(growth, trust, residual, weighted, information,
+                                              gradient)
         shift = (moved * (prior @ moved[..., None])[..., 0]).sum(1)
         good = points.is_seen & np.isfinite(T).all((1, 2)) & (shift < _FARTHEST)
         return Refined(np.where(good[:, None, None], T, T_camera_object),
                        np.where(good[:, None, None], np.linalg.inv(information), covariance),
-                       np.where(good, shift, 0.0), edge_evidence(profiles, points.on_outline))
+                       np.where(good, shift, 0.0), edge_evidence(profiles, points.on_outline),
+                       np.where(good, size_chi_squared, 0.0), np.where(good, size_error, 0.0))
+
+
+def _sizes(growth: np.ndarray, trust: np.ndarray, residual: np.ndarray, weighted: np.ndarray,
+           information: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return gain and largest size error (both (M,)) of a step that changes the sizes, too.
+
+    The catalogue's sizes are exact: what wants others is another thing of the same shape.
+
+    Args:
+        growth: (M, S, 3) derivatives by the sizes along x, y and z.
+        trust: (M, S, 1) weights of the points.
+        residual: (M, S, 1).
+        weighted: (M, 6, S) derivatives by the pose, times the weights.
+        information: (M, 6, 6) of the pose.
+        gradient: (M, 6, 1) by the pose.
+    """
+    scaled = (growth * trust).transpose(0, 2, 1)
+    both = weighted @ growth
+    pose = np.linalg.solve(information, np.concatenate([both, gradient], 2))
+    curvature = scaled @ growth - both.transpose(0, 2, 1) @ pose[..., :3]
+    curvature += np.eye(3) / _SIZE_SIGMA ** 2
+    slope = scaled @ residual - both.transpose(0, 2, 1) @ pose[..., 3:]
+    change = np.linalg.solve(curvature, slope)
+    return (slope * change).sum((1, 2)), np.abs(change).max((1, 2))
 
 
 def _edges_found(profiles: Profiles, expected_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

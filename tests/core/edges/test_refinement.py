@@ -183,3 +183,25 @@ def test_a_lens_with_distortion(catalogue, camera, pose, draw, moved):
     start = moved(aside, [2.0, -2.0, 3.0], [2.0, 0, 2.0])
     T = refined(cube, image, bent, start).T_camera_object[0]
     assert np.linalg.norm(T[:2, 3] - aside[:2, 3]) < 6e-4
+
+
+@pytest.mark.parametrize('name', ['cube', 'cylinder', 'hexagonal_prism'])
+@pytest.mark.parametrize('sizes', [(1.12, 1.12, 1.0), (1.0, 1.0, 0.88), (0.9, 0.9, 0.9)])
+def test_things_of_other_sizes_are_noticed(catalogue, camera, pose, draw, moved, name, sizes):
+    """They stand on the same place; the edges say which size is another and by how much."""
+    model = catalogue[name]
+    other = dataclasses.replace(model, vertices_m=model.vertices_m * sizes)
+    # A plane holds the distance; without it a larger thing could stand farther off.
+    certain = PRIOR / 10
+    right = refined(model, draw(camera, (model, pose), noise=3.0), camera,
+                    moved(pose, [0.5, -0.5, 0.5], [1.0, 0, 1.0]), certain)
+    wrong = refined(model, draw(camera, (other, pose), noise=3.0), camera, pose, certain)
+    assert right.size_error[0] < 0.03
+    assert wrong.size_error[0] == pytest.approx(np.abs(np.subtract(sizes, 1)).max(), abs=0.06)
+    assert wrong.size_chi_squared[0] > 5 * right.size_chi_squared[0] + 10
+
+
+def test_a_plain_picture_says_nothing_of_sizes(catalogue, camera, pose, draw):
+    result = refined(catalogue['cube'], draw(camera), camera, pose)
+    assert result.size_chi_squared[0] == pytest.approx(0, abs=1e-6)
+    assert result.size_error[0] == pytest.approx(0, abs=1e-6)
