@@ -28,17 +28,24 @@ DRAWN = 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument('--model', type=Path, required=True, metavar='M')
-    parser.add_argument('--pictures', type=Path, required=True, metavar='DIR',
-                        help='a folder of pictures in the order of taking, or with --truth a BOP '
-                        'data set')
+    parser.add_argument('--pictures', type=Path, required=True, metavar='DIR|BAG',
+                        help='a folder of pictures in the order of taking, a rosbag2 recording, '
+                        'or with --truth a BOP data set')
     parser.add_argument('--truth', metavar='SPLIT', help='split of the data set: with truth')
     parser.add_argument('--camera', metavar='CAMERA',
                         help='CameraInfo, ost.yaml or OpenCV YAML; fx,fy,cx,cy,width,height; '
                         'or topic:NAME; '
-                        'default: of --config; BOP data sets have their own')
+                        'default: of --config; recordings and BOP data sets have their own')
     parser.add_argument('--calibration', type=Path, metavar='JSON',
                         help='calibration.json of calibrate: where the camera stands; default: '
-                        'of --config; neither: no support plane')
+                        'of TF in a recording, else of --config; neither: no support plane')
+    parser.add_argument('--base-frame', default='base_link', metavar='F',
+                        help='recording: frame whose plane z = 0 the objects stand on (default: '
+                        'base_link)')
+    parser.add_argument('--image-topic', metavar='T', help='recording: default: guessed')
+    parser.add_argument('--camera-info-topic', metavar='T', help='recording: default: guessed')
+    parser.add_argument('--every', type=int, default=1, metavar='N',
+                        help='recording: use every N-th picture (default: 1)')
     parser.add_argument('--config', type=Path, metavar='CONFIG',
                         help="the model's scene YAML: fresh training pictures to compare with")
     parser.add_argument('--drawn', type=int, default=DRAWN, metavar='N',
@@ -59,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config) if arguments.config else None
     if arguments.drawn < 0:
         raise ConfigurationError(f'--drawn {arguments.drawn}: expected 0 or more')
+    if arguments.every < 1:
+        raise ConfigurationError(f'--every {arguments.every}: expected 1 or more')
     pictures = (BopSplit(arguments.pictures, arguments.truth) if arguments.truth else
                 _own_pictures(arguments, config))
     network = OnnxNetwork(arguments.model)
@@ -80,6 +89,14 @@ def _own_pictures(arguments: argparse.Namespace, config):
     from sim_trainer.errors import ConfigurationError
     from sim_trainer.lab.camera_topic import camera_of
     from sim_trainer.real_gap.examined import folder_pictures
+    from sim_trainer.real_gap.recorded import is_recording, RecordedPictures
+    if is_recording(arguments.pictures):
+        if arguments.camera:
+            raise ConfigurationError('--camera: a recording has its own CameraInfo; leave it out')
+        given = read_pose(arguments.calibration) if arguments.calibration else None
+        return RecordedPictures(arguments.pictures, given, arguments.base_frame,
+                                arguments.image_topic, arguments.camera_info_topic,
+                                arguments.every)
     if arguments.camera:
         camera = camera_of(arguments.camera)
     elif config:

@@ -44,6 +44,8 @@ LAYERS = {
     'dr_perception/ros/': ('dr_perception',),
     'dr_perception/ros/demo/': ('dr_perception', 'sim_trainer'),
     'sim_trainer/': ('sim_trainer', 'dr_perception.core', 'dr_perception.inference'),
+    'sim_trainer/real_gap/': ('sim_trainer', 'dr_perception.core', 'dr_perception.inference',
+                              'dr_perception.replay'),
 }
 HEAVY = ('torch', 'pybullet', 'rclpy', 'scipy', 'yaml', 'matplotlib', 'onnx', 'trimesh', 'tqdm',
          'moderngl', 'sim_trainer', 'dr_perception.ros')
