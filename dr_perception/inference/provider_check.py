@@ -35,19 +35,10 @@ import time
 
 from dr_perception.core.contract import INPUT_NAME
 from dr_perception.core.errors import ProviderError
+from dr_perception.inference.provider_libraries import how_to_get, how_to_start, preload_libraries
 import numpy as np
 import onnxruntime
 
-CPU = 'CPUExecutionProvider'
-_GPU_PACKAGE = 'install onnxruntime-gpu in place of onnxruntime'
-_NOT_INSTALLED = {'CUDAExecutionProvider': _GPU_PACKAGE, 'TensorrtExecutionProvider': _GPU_PACKAGE}
-_NOT_ACTIVE = {
-    'CUDAExecutionProvider': "pip install 'onnxruntime-gpu[cuda,cudnn]' for the libraries, and "
-                             'see by nvidia-smi that the driver works',
-    'TensorrtExecutionProvider': 'pip install tensorrt of the version that this onnxruntime-gpu '
-                                 'was built for, or leave TensorrtExecutionProvider out of the '
-                                 'providers',
-}
 _MISSING_LIBRARY = re.compile(r'(lib[\w.+-]+\.so[\w.]*): cannot open shared object')
 _REQUIREMENT = re.compile(r'Require ([^.]*?\.\*[^.]*?\.\*)')
 
@@ -120,8 +111,7 @@ def check_provider(path: Path, name: str, multiple_px: int) -> ProviderCheck:
         return ProviderCheck(
             name, False, reason='this ONNX Runtime was built without it (it has '
                                 f'{", ".join(installed_providers())})',
-            remedy=_NOT_INSTALLED.get(name, 'install an onnxruntime that has it, or correct the '
-                                            'name'))
+            remedy=how_to_get(name) or 'install an onnxruntime that has it, or correct the name')
     start_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, _caught_output() as caught:
         try:
@@ -138,14 +128,13 @@ def check_provider(path: Path, name: str, multiple_px: int) -> ProviderCheck:
         remedy = f'leave {name} out of the providers'
     else:
         reason = failure[:300] or _reason(caught[0], active)
-        remedy = _NOT_ACTIVE.get(name, f'leave {name} out of the providers')
+        remedy = how_to_start(name)
     return ProviderCheck(name, True, check.is_active, nodes, load_s, reason, remedy)
 
 
 def _run_once(path: Path, name: str, multiple_px: int, folder: str
               ) -> tuple[list[str], dict[str, int]]:
-    if name in ('CUDAExecutionProvider', 'TensorrtExecutionProvider'):
-        getattr(onnxruntime, 'preload_dlls', lambda: None)()
+    preload_libraries([name])
     options = onnxruntime.SessionOptions()
     options.enable_profiling = True
     options.profile_file_prefix = str(Path(folder) / 'profile')

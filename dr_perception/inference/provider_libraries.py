@@ -57,17 +57,28 @@ def is_built_in(name: str) -> bool:
 
 def why_not_built_in(name: str) -> str:
     """One line on a provider that the installed ONNX Runtime does not have, with the remedy."""
+    remedy = how_to_get(name)
+    return (f'execution provider {name!r} is not in this ONNX Runtime (it has '
+            f'{", ".join(onnxruntime.get_available_providers())}){"; " if remedy else ""}{remedy}')
+
+
+def how_to_get(name: str) -> str:
+    """Return what to do for a provider that is not built in; '' where nobody knows it."""
     if name in NVIDIA_PROVIDERS:
-        remedy = f'; {_GPU_PACKAGE}'
-    elif name in _PACKAGES:
-        remedy = (f'; install {_PACKAGES[name]} in place of onnxruntime: pip uninstall '
-                  f'onnxruntime && pip install {_PACKAGES[name]}')
-    else:
-        known = {_stem(other): other for other in onnxruntime.get_all_providers()}
-        near = difflib.get_close_matches(_stem(name), known, 1, 0.7)
-        remedy = f'; did you mean {known[near[0]]}?' if near else ''
-    return (f'execution provider {name!r} is not in this ONNX Runtime '
-            f'(it has {", ".join(onnxruntime.get_available_providers())}){remedy}')
+        return _GPU_PACKAGE
+    if name in _PACKAGES:
+        return (f'install {_PACKAGES[name]} in place of onnxruntime: pip uninstall onnxruntime && '
+                f'pip install {_PACKAGES[name]}')
+    known = {_stem(other): other for other in onnxruntime.get_all_providers()}
+    near = difflib.get_close_matches(_stem(name), known, 1, 0.7)
+    return f'did you mean {known[near[0]]}?' if near else ''
+
+
+def how_to_start(name: str) -> str:
+    """Return what to do for a provider that is built in and does not become active."""
+    if name in _INSTALL:
+        return f'install {_INSTALL[name]}, and see by nvidia-smi that the driver works'
+    return f'leave {name} out of the providers'
 
 
 def _stem(name: str) -> str:

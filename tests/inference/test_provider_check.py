@@ -19,12 +19,12 @@ import sys
 
 from dr_perception.core.errors import ProviderError
 from dr_perception.inference import provider_check
-from dr_perception.inference.provider_check import (check_provider, CPU, installed_providers,
+from dr_perception.inference.provider_check import (check_provider, installed_providers,
                                                     ProviderCheck, require_provider,
                                                     running_providers)
+from dr_perception.inference.providers import CPU, CUDA
 import pytest
 
-CUDA, TENSORRT = 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
 #: What onnxruntime-gpu 1.31 writes on a machine without GPU libraries.
 NO_LIBRARIES = """Failed to load libcublasLt.so.13: libcublasLt.so.13: cannot open shared object \
 file: No such file or directory

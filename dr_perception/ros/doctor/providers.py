@@ -17,8 +17,9 @@
 from __future__ import annotations
 
 from dr_perception.inference import machine
-from dr_perception.inference.provider_check import (check_provider, CPU, installed_providers,
+from dr_perception.inference.provider_check import (check_provider, installed_providers,
                                                     ProviderCheck)
+from dr_perception.inference.providers import CPU
 from dr_perception.ros.doctor.findings import error, ok, Section, Table, warn
 from dr_perception.ros.doctor.model import ModelInUse
 
