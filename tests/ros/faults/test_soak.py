@@ -21,6 +21,7 @@ import time
 
 from dr_perception.ros.conversions import stamp_to_ns
 import numpy as np
+import pytest
 
 SOAK_S = float(os.environ.get('DR_PERCEPTION_SOAK_S', '20'))
 LONG_S = 600.0
@@ -36,6 +37,7 @@ def frame_counts(cell):
         'received', 'processed', 'dropped for newer ones', 'lost in transport')}
 
 
+@pytest.mark.timeout(SOAK_S + 240)
 def test_soak(start_cell):
     cell = start_cell(is_pose_known=True)
     latencies_ms, memory = [], []
