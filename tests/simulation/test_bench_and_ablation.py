@@ -78,6 +78,15 @@ def test_the_shipped_ablation_changes_what_its_runs_are_named_after():
     assert all(config != full for name, config in by_name.items() if name != 'full')
 
 
+@pytest.mark.parametrize('name', ['networks.yaml', 'real_box_ablation.yaml'])
+def test_every_run_of_the_other_shipped_ablations_is_another_one(name):
+    _, full, runs = load_plan(ABLATION.with_name(name), [])
+    assert len(runs) > 5
+    configs = [run.config for run in runs]
+    assert all(a != b for i, a in enumerate(configs) for b in configs[:i])
+    assert full in configs
+
+
 @pytest.mark.parametrize('text, message', [
     ('scene: tabletop.yaml\nvariants: [{name: a, set: [randomization.arms.present=0]}]',
      "a: .*randomization.arms: unknown key; did you mean 'arm'"),
