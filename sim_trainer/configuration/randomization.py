@@ -83,6 +83,9 @@ class TextureConfig:
     metalness: Range = Range(0.5, 1.0)
     #: strength of reflections of what is not metal
     specular: Range = Range(0.0, 1.0)
+    #: chance that an object or distractor has nearly the colours of the table or of another one:
+    #: white parts on a white table. Not of objects whose colour is given
+    alike: Chance = Chance(0.15)
     #: chance that an object or distractor carries tape, labels or print (OpenGL only)
     decals: Chance = Chance(0.0)
 

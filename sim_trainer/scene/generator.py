@@ -32,7 +32,7 @@ from sim_trainer.scene.arm import random_arm
 from sim_trainer.scene.decals import with_decals
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.lighting import random_lighting
-from sim_trainer.scene.materials import Painter, pictured
+from sim_trainer.scene.materials import Painter, pictured, with_alike
 from sim_trainer.scene.miscalibration import miscalibrated, told_view
 from sim_trainer.scene.placement import Table
 from sim_trainer.scene.randomness import frame_rng
@@ -152,9 +152,12 @@ class SceneGenerator:
         bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera)
         background = draw_background(rng('background'), randomization.background,
                                      self.textures.background_count)
-        return SceneRecord(self._decalled(rng('decals', 'textures'), self._painted(
-            rng('textures'), bodies)), lights, camera=camera,
-                           T_base_camera=T_base_camera, background=background,
+        painted = self._painted(rng('textures'), bodies)
+        textures = randomization.textures
+        if textures.enabled and not textures.count:
+            painted = with_alike(rng('alike', 'textures'), painted, textures.alike, self._colors)
+        return SceneRecord(self._decalled(rng('decals', 'textures'), painted), lights,
+                           camera=camera, T_base_camera=T_base_camera, background=background,
                            sensor=draw_sensor(rng('sensor'), randomization.sensor), told=told,
                            **mood)
 

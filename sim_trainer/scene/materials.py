@@ -16,14 +16,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 import colorsys
 from dataclasses import replace
 import zlib
 
 import numpy as np
+from sim_trainer.configuration.laws import Chance
 from sim_trainer.configuration.randomization import TextureConfig
 from sim_trainer.rendering.patterns import PATTERN_COUNT
-from sim_trainer.scene.record import Material
+from sim_trainer.scene.record import Body, Material
 
 _STREAM = zlib.crc32(b'texture')
 #: Least and largest repeat (m) of the pattern on each kind of body.
@@ -99,6 +101,44 @@ class Painter:
         if self._picture_count and config.pictured.happens(rng):
             return pictured(material, int(rng.integers(self._picture_count)), rng)
         return material
+
+
+def with_alike(rng: np.random.Generator, bodies: tuple[Body, ...], chance: Chance,
+               known: Container[str] = ()) -> tuple[Body, ...]:
+    """Return the bodies; some things take nearly the colours of the table or of another thing.
+
+    Two colours drawn at random are seldom near each other; on tables, things often are.
+
+    Args:
+        rng: decides.
+        bodies: painted.
+        chance: for each thing.
+        known: names of objects that keep the colour they have.
+    """
+    tables = [body.material for body in bodies if body.kind == 'table']
+    things = [i for i, body in enumerate(bodies) if body.kind in ('object', 'distractor')]
+    result = list(bodies)
+    for i in things:
+        if not chance.happens(rng) or (bodies[i].object_name or None) in known:
+            continue
+        others = [bodies[j].material for j in things if j != i]
+        models = tables if tables and (not others or rng.random() < 0.6) else others
+        if not models:
+            continue
+        model = models[int(rng.integers(len(models)))]
+        own = bodies[i].material
+        if max(model.picture, own.picture) >= 0:        # what it looks like is in the picture
+            continue
+        shade = rng.normal(0, 0.03)
+        colors = [tuple(float(c) for c in np.clip(
+            np.array(color) + shade + rng.normal(0, 0.01, 3), 0, 1))
+            for color in (model.color_a, model.color_b)]
+        if rng.random() < 0.5:
+            own = replace(own, color_a=colors[0], color_b=colors[0])
+        else:
+            own = replace(model, color_a=colors[0], color_b=colors[1], decals=own.decals)
+        result[i] = replace(bodies[i], material=own)
+    return tuple(result)
 
 
 def _recolored(rng: np.random.Generator, material: Material, color: tuple[float, float, float],
