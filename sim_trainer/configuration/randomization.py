@@ -134,6 +134,9 @@ class LightingConfig:
     softness_m: Range = Range(0.002, 0.03)
     #: darkness under and beside things, where the room's light does not reach
     occlusion: Range = Range(0.2, 0.9)
+    #: chance that there is a room to be mirrored by smooth surfaces, and how much its parts differ
+    reflections: Chance = Chance(0.7)
+    reflection_contrast: Range = Range(0.3, 1.0)
     #: exposure of the drawing, powers of two round a mid-grey picture
     exposure_stops: Range = Range(-1.3, 1.0)
 
@@ -145,7 +148,8 @@ class LightingConfig:
         _within('lighting.distance_m', self.distance_m, 0.2, 20, 'm')
         _within('lighting.elevation_deg', self.elevation_deg, 1, 90, 'degrees')
         _within('lighting.beam_deg', self.beam_deg, 5, 180, 'degrees')
-        for name in ('ambient_share', 'saturation', 'shadow_strength', 'occlusion'):
+        for name in ('ambient_share', 'saturation', 'shadow_strength', 'occlusion',
+                     'reflection_contrast'):
             _within(f'lighting.{name}', getattr(self, name), 0, 1)
         _within('lighting.specular', self.specular, 0, 10)
         _within('lighting.softness_m', self.softness_m, 0, 0.2, 'm')

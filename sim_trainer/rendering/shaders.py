@@ -133,6 +133,7 @@ uniform vec3 softness;                    // metres: radius of the edges of shad
 uniform float occlusion_strength;
 uniform vec3 sky_color, ground_color;
 uniform float exposure;
+uniform vec4 reflected;                   // pattern, repeats, turn, contrast
 uniform sampler2DArray patterns, pictures;
 uniform vec4 body[9];
 in vec3 position_base; in vec3 normal_base; in vec3 position_body; in vec3 normal_body;
@@ -209,6 +210,11 @@ void main() {
     vec3 ambient = mix(ground_color, sky_color, 0.5 + 0.5 * n.z) * open;
     vec3 r = reflect(-v, n);
     vec3 mirrored = mix(ground_color, sky_color, smoothstep(-0.25 - rough, 0.25 + rough, r.z));
+    // The room round the scene: a pattern, the blurrier the rougher the surface. A whole number of
+    // repeats, and levels of its own, so that no seam shows where the angle starts anew.
+    vec2 toward = vec2(atan(r.y, r.x) * 0.159155 + reflected.z, 0.25 * r.z) * reflected.y;
+    float shown = textureLod(patterns, vec3(toward, reflected.x), 7.0 * sqrt(rough)).r;
+    mirrored *= mix(1.0, 0.1 + 2.7 * shown * shown, reflected.w);
     vec3 sum = diffuse * ambient + f * mirrored * mix(open, 1.0, 0.5);
 
     // lights

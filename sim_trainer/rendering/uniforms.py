@@ -97,6 +97,7 @@ def frame_uniforms(scene: SceneRecord, clip: np.ndarray, shadow_matrices: list[n
         beams.append([*(aim / max(np.linalg.norm(aim), 1e-9)),
                       np.cos(np.radians(min(light.beam_deg, 360.0) / 2))
                       if light.beam_deg < 360 else -2.0])
+    room = scene.reflected
     return {
         'clip_from_base': column_major(clip),
         'eye': f4(scene.T_base_camera[:3, 3]),
@@ -113,6 +114,8 @@ def frame_uniforms(scene: SceneRecord, clip: np.ndarray, shadow_matrices: list[n
         'ground_color': f4(scene.ground_color),
         'occlusion_strength': f4([scene.occlusion_strength]),
         'exposure': f4([scene.exposure]),
+        'reflected': f4([0, 1, 0, 0] if room is None else
+                        [room.pattern, room.repeats, room.turn, room.contrast]),
     }
 
 

@@ -20,7 +20,8 @@ import colorsys
 
 import numpy as np
 from sim_trainer.configuration.randomization import LightingConfig
-from sim_trainer.scene.record import Light
+from sim_trainer.rendering.patterns import PATTERN_COUNT
+from sim_trainer.scene.record import Light, Reflected
 
 #: Point the lights are placed round, near the middle of the workspace.
 CENTRE_M = np.array([0.5, 0.0, 0.0])
@@ -37,7 +38,7 @@ def nominal_lighting() -> tuple[tuple[Light, ...], dict[str, object]]:
 
 def random_lighting(rng: np.random.Generator, config: LightingConfig
                     ) -> tuple[tuple[Light, ...], dict[str, object]]:
-    """Lights (the first two may throw shadows), and the scene's sky, ground and exposure.
+    """Lights (the first two may throw shadows), and the scene's sky, ground, room and exposure.
 
     The sum of all light on the table is normalized before the exposure is drawn: otherwise four
     lamps would mean a burnt picture and one lamp a black one, and the network would learn that.
@@ -72,7 +73,15 @@ def random_lighting(rng: np.random.Generator, config: LightingConfig
         'sky_color': _floats(sky), 'ground_color': _floats(ground),
         'occlusion_strength': config.occlusion.sample(rng),
         'exposure': 2.0 ** config.exposure_stops.sample(rng) * _EXPOSURE,
+        'reflected': _reflected(rng, config),
     }
+
+
+def _reflected(rng: np.random.Generator, config: LightingConfig) -> Reflected | None:
+    if not config.reflections.happens(rng):
+        return None
+    return Reflected(int(rng.integers(PATTERN_COUNT)), int(rng.integers(1, 5)),
+                     float(rng.random()), config.reflection_contrast.sample(rng))
 
 
 def _floats(values) -> tuple[float, ...]:

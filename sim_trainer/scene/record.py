@@ -114,12 +114,29 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Reflected:
+    """What stands round the scene, as smooth surfaces mirror it: light and dark parts of a room.
+
+    Attributes:
+        pattern: number of the pattern that makes them.
+        repeats: of the pattern, all the way round.
+        turn: by which part of a full circle it is turned about z, 0...1.
+        contrast: 0 an even room, 1 windows in the dark.
+    """
+
+    pattern: int
+    repeats: int
+    turn: float
+    contrast: float
+
+
+@dataclass(frozen=True)
 class SceneRecord:
     """One scene. The first two lights can throw shadows.
 
     ``background`` is the picture that stands behind the scene, ``sensor`` what lens, sensor and
     camera software do to the drawn picture; None for neither. ``told`` is the view that a
-    calibration with errors tells; None where it is without.
+    calibration with errors tells; None where it is without. ``reflected`` None is an even room.
     """
 
     bodies: tuple[Body, ...]
@@ -133,6 +150,7 @@ class SceneRecord:
     background: BackgroundDraw | None = None
     sensor: SensorDraw | None = None
     told: ToldView | None = field(default=None, metadata={'optional': True})
+    reflected: Reflected | None = field(default=None, metadata={'optional': True})
 
     @property
     def instances(self) -> tuple[Body, ...]:

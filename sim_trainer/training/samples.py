@@ -38,8 +38,8 @@ _MULTIPLE_PX = 32
 #: Turn and zoom of the window: a camera that is rolled or has another lens.
 TURN_DEG, ZOOM = 5.0, 0.08
 OCCLUDER_PROBABILITY = 0.15
-#: Samples in which nothing is to be found (``nothing``); with 0.03 a third of the views upside down
-#: were still taken for tables.
+#: Samples in which nothing is to be found (``nothing``); with 0.03 something was found in a third
+#: of the views upside down.
 NOTHING_PROBABILITY = 0.05
 
 
