@@ -30,10 +30,10 @@ from dr_perception.core.objects import ObjectModel
 
 #: Key of the ONNX metadata entry that holds the contract.
 METADATA_KEY = 'dr_perception.contract'
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 #: Versions that can be read: 1 knows the head ``centres`` alone, and the first four weights; 2
-#: does not refine poses along edges.
-READABLE_VERSIONS = (1, 2, 3)
+#: does not refine poses along edges; 3 scales what the support plane says with the rest.
+READABLE_VERSIONS = (1, 2, 3, 4)
 #: A contract is tens of kilobytes (meshes of primitives) to a few megabytes (meshes of scans).
 MAX_JSON_BYTES = 16 << 20
 #: Names of the graph's input and outputs.
@@ -103,6 +103,8 @@ class DecoderSpec:
         edge_prior_scale: factor that calibrates the covariance of the keypoints' poses, from
             where they are refined along the picture's edges; 0: they are not.
         camera_edge_prior_scale: as ``edge_prior_scale``, for a pose from the camera alone.
+        plane_scaled: the covariance's factor is of what the support plane says, too; else only
+            of what the picture says.
     """
 
     stride_px: int
@@ -122,6 +124,7 @@ class DecoderSpec:
     camera_score_biases: tuple[float, ...] = ()
     covariance_weights: tuple[float, ...] = ()
     camera_covariance_weights: tuple[float, ...] = ()
+    plane_scaled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +280,11 @@ def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:
     head = 'centres' if version == 1 else str(data['head'])
     scales = _EDGE_KEYS if version >= 3 else ()
     plain = {k: data[k] for k in DecoderSpec.__annotations__
-             if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_BIAS_KEYS, *_EDGE_KEYS, 'head')
-             or k in scales}
+             if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_BIAS_KEYS, *_EDGE_KEYS, 'head',
+                          'plane_scaled') or k in scales}
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
-    return DecoderSpec(**weights, **numbers, head=head)
+    plane_scaled = data['plane_scaled'] if version >= 4 else True
+    if not isinstance(plane_scaled, bool):
+        raise ContractError(f'the contract has plane_scaled = {plane_scaled!r}; expected true or '
+                            'false')
+    return DecoderSpec(**weights, **numbers, head=head, plane_scaled=plane_scaled)

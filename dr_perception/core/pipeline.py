@@ -30,7 +30,8 @@ from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
-from dr_perception.core.pose_solving import plane_information, PoseFit, solve_poses, SupportPlane
+from dr_perception.core.pose_solving import (plane_information, PoseFit, scaled_covariance,
+                                             solve_poses, SupportPlane)
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import covariance_factors, score, score_features
@@ -77,11 +78,19 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class RawDetections:
-    """What calibration needs before scores and thresholds: candidates with their fits."""
+    """What calibration needs before scores and thresholds: candidates with their fits.
+
+    Attributes:
+        candidates: M of them.
+        fit: of each.
+        features: (M, F) of ``scoring.score_features``.
+        plane: (M, 6, 6) what the support plane says of each pose; zeros off the plane.
+    """
 
     candidates: Candidates
     fit: PoseFit
     features: np.ndarray
+    plane: np.ndarray
 
 
 class PosePipeline:
@@ -136,12 +145,14 @@ class PosePipeline:
                                decoder.camera_covariance_weights))
         kept = [i for i in self._strongest(raw, presence)
                 if presence[i] >= decoder.score_threshold]
+        covariance = scaled_covariance(raw.fit.covariance, scales,
+                                       raw.plane * (not decoder.plane_scaled))
         found = []
         for i in sorted(kept, key=lambda i: -scores[i]):
             kind, T_camera_object = raw.candidates.object_index[i], raw.fit.T_camera_object[i]
             found.append(Detection(
                 self.contract.objects[kind].name, float(scores[i]), T_camera_object,
-                raw.fit.covariance[i] * scales[i], self._trained_range.reasons(
+                covariance[i], self._trained_range.reasons(
                     T_camera_object, self._silhouettes[kind].points_m, camera, T_base_camera)))
         return found
 
@@ -156,7 +167,12 @@ class PosePipeline:
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
         fit = self._solve(candidates, prepared.camera, T_base_camera)
-        refined = self._refine(candidates, fit, prepared, T_base_camera)
+        plane = np.zeros((len(candidates), 6, 6))
+        if T_base_camera is not None:
+            decoder = self.contract.decoder
+            plane[fit.on_plane] = plane_information(T_base_camera, decoder.plane_sigma_m,
+                                                    decoder.tilt_sigma_rad)
+        refined = self._refine(candidates, fit, prepared, plane)
         if refined is not None:
             fit = replace(fit, T_camera_object=refined.T_camera_object,
                           covariance=refined.covariance)
@@ -167,7 +183,7 @@ class PosePipeline:
         self._timing_ms = {
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
             'decode': (decoded_at - run_at) * 1e3, 'pose': (done_at - decoded_at) * 1e3}
-        return RawDetections(candidates, fit, features)
+        return RawDetections(candidates, fit, features, plane)
 
     def _candidates(self, outputs: Mapping[str, np.ndarray], prepared: NetworkInput
                     ) -> Candidates:
@@ -196,21 +212,15 @@ class PosePipeline:
                            [self._resting[k] for k in kinds], plane)
 
     def _refine(self, candidates: Candidates, fit: PoseFit, prepared: NetworkInput,
-                T_base_camera: np.ndarray | None) -> Refined | None:
+                plane: np.ndarray) -> Refined | None:
         decoder = self.contract.decoder
         if decoder.edge_prior_scale == 0:
             return None
         scales = np.where(fit.on_plane, decoder.edge_prior_scale, decoder.camera_edge_prior_scale)
-        known = None
-        if T_base_camera is not None:
-            # The scale is of the keypoints' errors; the plane is as sure as the contract says.
-            missing = fit.on_plane * np.maximum(0.0, 1 - 1 / scales)
-            known = missing[:, None, None] * plane_information(
-                T_base_camera, decoder.plane_sigma_m, decoder.tilt_sigma_rad)
         return self._edges.refine(
             prepared.image_rgb, prepared.camera, candidates.object_index, fit.T_camera_object,
-            fit.covariance * scales[:, None, None],
-            (prepared.content_width_px, prepared.content_height_px), known)
+            scaled_covariance(fit.covariance, scales, plane),
+            (prepared.content_width_px, prepared.content_height_px))
 
     def _whole_areas_px(self, candidates: Candidates, fit: PoseFit, camera: PinholeCamera
                         ) -> np.ndarray:

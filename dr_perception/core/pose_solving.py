@@ -120,6 +120,24 @@ def plane_information(T_base_camera: np.ndarray, sigma_m: float, sigma_rad: floa
     return information
 
 
+def scaled_covariance(covariance: np.ndarray, factors: np.ndarray, plane: np.ndarray
+                      ) -> np.ndarray:
+    """Scale covariances, except for what the support plane says.
+
+    How far keypoints and edges err has to be learned; how far the plane does is known. A factor
+    below 1 scales all.
+
+    Args:
+        covariance: (M, 6, 6).
+        factors: (M,).
+        plane: (M, 6, 6) of ``plane_information``; zeros where it took no part.
+    """
+    inverse = (1 / factors)[:, None, None]
+    result = np.linalg.inv(inverse * np.linalg.inv(covariance)
+                           + np.maximum(0.0, 1 - inverse) * plane)
+    return (result + result.transpose(0, 2, 1)) / 2
+
+
 def _best(problem: PoseProblem, T: np.ndarray, owner: np.ndarray, count: int
           ) -> tuple[PoseFit, np.ndarray]:
     """Minimize every hypothesis; each candidate's best and its robust cost (count,)."""

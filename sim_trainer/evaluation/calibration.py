@@ -27,6 +27,7 @@ import dataclasses
 
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.pipeline import Network, PosePipeline
+from dr_perception.core.pose_solving import scaled_covariance
 from dr_perception.core.scoring import trust_features
 import numpy as np
 from scipy.optimize import minimize
@@ -37,6 +38,8 @@ from sim_trainer.evaluation.report import CHI2_90
 
 #: Ridge of the quantile regression, on standardized features, and width of its smoothed corner.
 _QUANTILE_RIDGE, _CORNER = 1e-3, 0.1
+#: Factors of covariances that are tried; in between, logarithms are interpolated.
+_FACTORS = np.exp(np.linspace(-8.0, 8.0, 65))
 #: Ridge on the weights: with few or separable samples the fit must not run to infinity.
 _RIDGE = 1e-2
 #: The same for the biases of kinds: a kind that is seldom right or wrong keeps to the others.
@@ -68,7 +71,7 @@ def calibrate(contract: ModelContract, network: Network, pictures: Sequence[BopP
 def _with_edges(contract: ModelContract, scale: float, camera_scale: float) -> ModelContract:
     return dataclasses.replace(contract, decoder=dataclasses.replace(
         contract.decoder, edge_prior_scale=scale, camera_edge_prior_scale=camera_scale,
-        covariance_weights=(), camera_covariance_weights=()))
+        covariance_weights=(), camera_covariance_weights=(), plane_scaled=False))
 
 
 def _calibrated(contract: ModelContract, network: Network, pictures: Sequence[BopPicture]
@@ -107,9 +110,9 @@ class RememberingNetwork:
 
 
 class _Samples:
-    """Features and rightness of every candidate, and squared Mahalanobis distances.
+    """Features and rightness of every candidate, and by what its covariance is too small.
 
-    The distances are of candidates that are an object of their kind, within 2 cm with the plane;
+    The factors are of candidates that are an object of their kind, within 2 cm with the plane;
     from the camera alone within a bound that depth errors do not reach.
     """
 
@@ -118,7 +121,7 @@ class _Samples:
         self._features: list[np.ndarray] = []
         self._right: list[bool] = []
         self._kinds: list[int] = []
-        self._distances: list[float] = []
+        self._factors: list[float] = []
         self._trust: list[np.ndarray] = []
 
     def add(self, pipeline: PosePipeline, picture: BopPicture) -> None:
@@ -140,15 +143,14 @@ class _Samples:
             self._kinds.append(int(kind))
             if best >= 0 and errors[best] < (FOUND_M if self._with_base else SAME_OBJECT_M):
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
-                error = T[:3, 3] - nearest[:3, 3]
                 self._trust.append(raw.features[i])
-                self._distances.append(
-                    error @ np.linalg.solve(raw.fit.covariance[i][:3, :3], error))
+                self._factors.append(needed_factor(
+                    raw.fit.covariance[i], raw.plane[i], T[:3, 3] - nearest[:3, 3]))
 
     def score_law(self, kinds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the weights of the score's features and the bias of each of ``kinds``."""
         right = self._right
-        if len(self._distances) < 10 or sum(right) == len(right):
+        if len(self._factors) < 10 or sum(right) == len(right):
             raise TrainingError(
                 f'{sum(right)} right and {len(right) - sum(right)} wrong candidates on the '
                 'held-out pictures are too few to calibrate a score; train longer '
@@ -160,13 +162,29 @@ class _Samples:
 
     def covariance_law(self, has_edges: bool) -> tuple[float, tuple[float, ...]]:
         """Return scale and weights of the covariance's factor."""
-        if len(self._distances) < 10:
+        if len(self._factors) < 10:
             self.score_law(1)    # says what to do
-        ratio = np.array(self._distances) / CHI2_90
         if not has_edges:
-            return float(np.quantile(ratio, 0.9)), ()
-        weights = fit_quantile(trust_features(np.array(self._trust)), np.log(ratio + 1e-6), 0.9)
+            return float(np.quantile(self._factors, 0.9)), ()
+        weights = fit_quantile(trust_features(np.array(self._trust)), np.log(self._factors), 0.9)
         return float(np.exp(weights[0])), tuple(weights[1:].tolist())
+
+
+def needed_factor(covariance: np.ndarray, plane: np.ndarray, error_m: np.ndarray) -> float:
+    """Return the factor with which the 90 % ellipsoid of a position just reaches the truth.
+
+    Args:
+        covariance: (6, 6) of the pose.
+        plane: (6, 6) what the support plane says of it, which is not scaled.
+        error_m: (3,) of the position.
+    """
+    count = len(_FACTORS)
+    scaled = scaled_covariance(np.repeat(covariance[None], count, 0), _FACTORS,
+                               np.repeat(plane[None], count, 0))[:, :3, :3]
+    error = np.broadcast_to(error_m, (count, 3))[..., None]
+    distance = (error * np.linalg.solve(scaled, error)).sum((1, 2))      # falls with the factor
+    return float(np.exp(np.interp(-np.log(CHI2_90), -np.log(distance + 1e-12),
+                                  np.log(_FACTORS))))
 
 
 def fit_logistic(features: np.ndarray, right: np.ndarray, ridge: np.ndarray | None = None

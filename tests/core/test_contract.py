@@ -119,6 +119,18 @@ def test_a_model_of_version_2_does_not_refine_along_edges(small):
     assert decoder.covariance_weights == decoder.camera_covariance_weights == ()
 
 
+def test_a_model_of_version_3_scales_what_the_plane_says(small):
+    data = copy.deepcopy(small)
+    assert not ModelContract.from_json(json.dumps(data)).decoder.plane_scaled
+    data['format_version'] = 3
+    del data['decoder']['plane_scaled']
+    contract = ModelContract.from_json(json.dumps(data))
+    assert contract.decoder.plane_scaled
+    assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder
+    data['format_version'], data['decoder']['plane_scaled'] = 4, 1
+    assert 'has plane_scaled = 1; expected true or false' in _refused(json.dumps(data))
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'edge_prior_scale': 1.0}, 'has one of decoder.edge_prior_scale and decoder.camera_edge'),
     ({'edge_prior_scale': -1.0}, 'has decoder.edge_prior_scale = -1.0; expected 0 or more'),
@@ -159,7 +171,7 @@ def test_a_contract_error_is_a_users_error():
     ('{"format_version": ' + '1' * 5000 + '}', 'the contract is not valid JSON'),
     ('[1]', 'the contract is not a JSON object'),
     ('{}', 'the contract has format version None; this version of dr_perception reads 1 and 2'),
-    ('{"format_version": 4}', 'format version 4; this version of dr_perception reads 1 and 2'),
+    ('{"format_version": 5}', 'format version 5; this version of dr_perception reads 1 and 2'),
     ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1 and 2"),
     ('{"format_version": 1}', "the contract lacks the key 'name'")])
 def test_what_is_no_contract_is_refused(text, message):

@@ -175,7 +175,15 @@ def test_the_plane_has_a_scale_and_a_score_of_its_own(make_pipeline, contract, c
     instances = [('cube', resting_pose(catalogue['cube']), 0.9)]
     [plain] = make_pipeline(instances).estimate(IMAGE, camera, T_base_camera)
     [scaled] = make_pipeline(instances, other).estimate(IMAGE, camera, T_base_camera)
-    assert np.allclose(scaled.covariance, 9 * plain.covariance)
+    # What the plane says stays, height and with it the distance; across, only the picture tells.
+    R = T_base_camera[:3, :3]
+    before, after = ((R @ d.covariance[:3, :3] @ R.T) for d in (plain, scaled))
+    assert after[2, 2] < min(9 * before[2, 2], 1.01 * decoder.plane_sigma_m ** 2)
+    assert after[1, 1] == pytest.approx(9 * before[1, 1], rel=0.01)
+    assert before[0, 0] < after[0, 0] < 2 * before[0, 0]
+    [old] = make_pipeline(instances, dataclasses.replace(contract, decoder=dataclasses.replace(
+        decoder, plane_scaled=True))).estimate(IMAGE, camera, T_base_camera)
+    assert np.allclose(old.covariance, 9 * plain.covariance)
     assert scaled.score == pytest.approx(plain.score) == pytest.approx(0.9, abs=1e-3)
     # Without the plane it is still published, with the lower score that calibration found.
     [alone] = make_pipeline(instances, other).estimate(IMAGE, camera)

@@ -21,7 +21,8 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import Candidates
 from dr_perception.core.contract import InputSpec, ModelContract
 from dr_perception.core.pipeline import PosePipeline, RawDetections
-from dr_perception.core.pose_solving import solve_poses, SupportPlane
+from dr_perception.core.pose_solving import (plane_information, scaled_covariance, solve_poses,
+                                             SupportPlane)
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import FEATURES
 from dr_perception.core.transforms import invert_transform, look_at, make_transform, rotation_angle
@@ -188,14 +189,15 @@ def answer(monkeypatch):
             return RawDetections(
                 Candidates(np.zeros(1, int), np.full(1, 0.9), keypoints,
                            np.full(keypoints.shape[:2], 0.5), np.zeros(1), np.full(1, np.nan)),
-                fit, np.eye(1, len(FEATURES)))
+                fit, np.eye(1, len(FEATURES)), np.zeros((1, 6, 6)) if plane is None else
+                plane_information(T_base_camera, plane.sigma_m, plane.sigma_rad)[None])
         monkeypatch.setattr(PosePipeline, 'detect', detect)
     return install
 
 
 def _coverage(contract, pictures):
     pipeline, inside = PosePipeline(contract, None), []
-    scale = contract.decoder.covariance_scale
+    scale = np.array([contract.decoder.covariance_scale])
     symmetry = contract.objects[0].symmetry
     for picture in pictures:
         raw = pipeline.detect(picture.image_rgb, picture.camera, picture.T_base_camera)
@@ -203,8 +205,8 @@ def _coverage(contract, pictures):
         truth = picture.instances[0].T_camera_object
         if symmetry.position_error_m(T, truth) < 0.03:
             error = T[:3, 3] - symmetry.nearest(T, truth)[:3, 3]
-            inside.append(error @ np.linalg.solve(scale * raw.fit.covariance[0][:3, :3], error)
-                          < CHI2_90)
+            covariance = scaled_covariance(raw.fit.covariance, scale, raw.plane)[0, :3, :3]
+            inside.append(error @ np.linalg.solve(covariance, error) < CHI2_90)
     return np.mean(inside)
 
 

@@ -20,7 +20,7 @@ from dr_perception.core.candidates import Candidates
 from dr_perception.core.contract import (DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec,
                                          ModelContract)
 from dr_perception.core.pipeline import PosePipeline, RawDetections
-from dr_perception.core.pose_solving import PoseFit
+from dr_perception.core.pose_solving import PoseFit, scaled_covariance
 from dr_perception.core.scoring import covariance_factors, FEATURES, score
 from dr_perception.core.transforms import make_transform
 import numpy as np
@@ -28,7 +28,7 @@ import pytest
 from sim_trainer.dataset.bop import BopInstance, BopPicture
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.calibration import (calibrate, fit_logistic, fit_quantile,
-                                                RememberingNetwork)
+                                                needed_factor, RememberingNetwork)
 from sim_trainer.evaluation.report import CHI2_90
 
 SIGMA_M = 0.002
@@ -84,7 +84,7 @@ def _pictures(camera, rng, count, miss_every):
                                 np.ones((1, 9)), np.zeros(1), np.full(1, np.nan))
         features = np.zeros((1, len(FEATURES)))
         features[0, [0, 1, SHARE]] = 1.0, rng.normal() - 2 * wrong, share
-        found.append(RawDetections(candidates, fit, features))
+        found.append(RawDetections(candidates, fit, features, np.zeros((1, 6, 6))))
     return pictures, found
 
 
@@ -115,6 +115,25 @@ def test_ninety_percent_are_inside_with_and_without_edges(contract, camera, answ
     assert factors[shares == 0].mean() == pytest.approx(16.0, rel=0.15)
     for share in (0, 1):
         assert np.mean(squares[shares == share] < CHI2_90) == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_factor_that_just_reaches_the_truth():
+    rng = np.random.default_rng(4)
+    A = rng.normal(size=(6, 6))
+    covariance = A @ A.T
+    error = np.array([1.0, -2.0, 0.5])
+    square = error @ np.linalg.solve(covariance[:3, :3], error)
+    none = np.zeros((6, 6))
+    assert needed_factor(covariance, none, error) == pytest.approx(square / CHI2_90)
+    assert needed_factor(covariance, none, 10 * error) == pytest.approx(100 * square / CHI2_90)
+    # A plane holds z: along it nothing grows, so the rest must grow by more.
+    plane = np.zeros((6, 6))
+    plane[2, 2] = 0.5
+    held = np.linalg.inv(np.linalg.inv(covariance) + plane)
+    factor = needed_factor(held, plane, 3 * error)
+    reached = scaled_covariance(held[None], np.array([factor]), plane[None])[0, :3, :3]
+    assert 9 * error @ np.linalg.solve(reached, error) == pytest.approx(CHI2_90, rel=1e-2)
+    assert factor > 9 * error @ np.linalg.solve(held[:3, :3], error) / CHI2_90
 
 
 def test_the_refinement_starts_from_calibrated_covariances(contract, camera, answers):
@@ -164,7 +183,7 @@ def test_calibration_changes_weights_and_scale_alone(contract, camera, answers):
         covariance_scale=1.0, camera_score_weights=contract.decoder.camera_score_weights,
         camera_covariance_scale=1.0, edge_prior_scale=0.0, camera_edge_prior_scale=0.0,
         covariance_weights=(), camera_covariance_weights=(), score_biases=(),
-        camera_score_biases=()) == contract.decoder
+        camera_score_biases=(), plane_scaled=contract.decoder.plane_scaled) == contract.decoder
     assert calibrated.objects is contract.objects
     assert contract.decoder.covariance_scale == 1.0
     scores = score(np.concatenate([raw.features for raw in found]),

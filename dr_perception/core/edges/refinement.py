@@ -82,8 +82,7 @@ class EdgeRefinement:
 
     def refine(self, image_rgb: np.ndarray, camera: PinholeCamera, kinds: np.ndarray,
                T_camera_object: np.ndarray, covariance: np.ndarray,
-               content_px: tuple[int, int] | None = None,
-               known: np.ndarray | None = None) -> Refined:
+               content_px: tuple[int, int] | None = None) -> Refined:
         """Move M poses until keypoints and edges agree best.
 
         The picture is read along the normals of the predicted edges, twice: as far as poses
@@ -96,15 +95,13 @@ class EdgeRefinement:
             T_camera_object: (M, 4, 4) of the keypoints.
             covariance: (M, 6, 6) of them, calibrated.
             content_px: width and height of what is picture; the rest is padding. None: all.
-            known: (M, 6, 6) information about the pose that ``covariance`` does not hold yet, at
-                ``T_camera_object``. None: there is none.
         """
         if len(kinds) == 0:
             none = np.zeros(0)
             return Refined(T_camera_object, covariance, none, np.zeros((0, EVIDENCE_COUNT)), none,
                            none)
         image = smoothed(image_rgb)
-        prior = np.linalg.inv(covariance) + (0.0 if known is None else known)
+        prior = np.linalg.inv(covariance)
         T, moved, information = T_camera_object, np.zeros((len(kinds), 6)), prior
         # Poses move by so little that the outline stays on the same part of the object.
         points = visible_edge_points(self._edges, kinds, T)
