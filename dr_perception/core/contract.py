@@ -105,6 +105,8 @@ class DecoderSpec:
         camera_edge_prior_scale: as ``edge_prior_scale``, for a pose from the camera alone.
         plane_scaled: the covariance's factor is of what the support plane says, too; else only
             of what the picture says.
+        image_sigma_px: by how much the whole picture may lie beside where the camera's calibration
+            puts it: covariances do not fall below what that makes of a position.
     """
 
     stride_px: int
@@ -125,6 +127,7 @@ class DecoderSpec:
     covariance_weights: tuple[float, ...] = ()
     camera_covariance_weights: tuple[float, ...] = ()
     plane_scaled: bool = False
+    image_sigma_px: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +238,7 @@ class ModelContract:
         if self.decoder.head not in HEADS:
             raise ContractError(f'the contract has decoder.head = {self.decoder.head!r}; expected '
                                 f'{" or ".join(HEADS)}')
-        for key in _EDGE_KEYS:
+        for key in (*_EDGE_KEYS, 'image_sigma_px'):
             if not 0 <= getattr(self.decoder, key) < math.inf:
                 raise ContractError(f'the contract has decoder.{key} = '
                                     f'{getattr(self.decoder, key)}; expected 0 or more')
@@ -281,7 +284,9 @@ def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:
     scales = _EDGE_KEYS if version >= 3 else ()
     plain = {k: data[k] for k in DecoderSpec.__annotations__
              if k not in (*_WEIGHT_KEYS, *_TRUST_KEYS, *_BIAS_KEYS, *_EDGE_KEYS, 'head',
-                          'plane_scaled') or k in scales}
+                          'plane_scaled', 'image_sigma_px') or k in scales}
+    if version >= 4:
+        plain['image_sigma_px'] = data['image_sigma_px']
     numbers = {k: int(v) if k == 'stride_px' else float(v) for k, v in plain.items()}
     plane_scaled = data['plane_scaled'] if version >= 4 else True
     if not isinstance(plane_scaled, bool):

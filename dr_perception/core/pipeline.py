@@ -31,7 +31,7 @@ from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
 from dr_perception.core.pose_solving import (plane_information, PoseFit, scaled_covariance,
-                                             solve_poses, SupportPlane)
+                                             shift_covariance, solve_poses, SupportPlane)
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import covariance_factors, score, score_features
@@ -85,12 +85,14 @@ class RawDetections:
         fit: of each.
         features: (M, F) of ``scoring.score_features``.
         plane: (M, 6, 6) what the support plane says of each pose; zeros off the plane.
+        shift: (M, 3, 3) covariance of the position from the camera's calibration.
     """
 
     candidates: Candidates
     fit: PoseFit
     features: np.ndarray
     plane: np.ndarray
+    shift: np.ndarray
 
 
 class PosePipeline:
@@ -147,6 +149,7 @@ class PosePipeline:
                 if presence[i] >= decoder.score_threshold]
         covariance = scaled_covariance(raw.fit.covariance, scales,
                                        raw.plane * (not decoder.plane_scaled))
+        covariance[:, :3, :3] += raw.shift
         found = []
         for i in sorted(kept, key=lambda i: -scores[i]):
             kind, T_camera_object = raw.candidates.object_index[i], raw.fit.T_camera_object[i]
@@ -167,9 +170,10 @@ class PosePipeline:
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
         fit = self._solve(candidates, prepared.camera, T_base_camera)
-        plane = np.zeros((len(candidates), 6, 6))
+        decoder = self.contract.decoder
+        plane, normals = np.zeros((len(candidates), 6, 6)), np.zeros((len(candidates), 3))
         if T_base_camera is not None:
-            decoder = self.contract.decoder
+            normals[fit.on_plane] = T_base_camera[2, :3]
             plane[fit.on_plane] = plane_information(T_base_camera, decoder.plane_sigma_m,
                                                     decoder.tilt_sigma_rad)
         refined = self._refine(candidates, fit, prepared, plane)
@@ -183,7 +187,8 @@ class PosePipeline:
         self._timing_ms = {
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
             'decode': (decoded_at - run_at) * 1e3, 'pose': (done_at - decoded_at) * 1e3}
-        return RawDetections(candidates, fit, features, plane)
+        return RawDetections(candidates, fit, features, plane, shift_covariance(
+            fit.T_camera_object[:, :3, 3], prepared.camera, normals, decoder.image_sigma_px))
 
     def _candidates(self, outputs: Mapping[str, np.ndarray], prepared: NetworkInput
                     ) -> Candidates:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.least_squares import (free_problem, Iterate, minimize, normal_equations,
                                               plane_basis, PoseProblem)
 from dr_perception.core.pose_starts import camera_starts, plane_starts, SupportPlane
@@ -136,6 +137,30 @@ def scaled_covariance(covariance: np.ndarray, factors: np.ndarray, plane: np.nda
     result = np.linalg.inv(inverse * np.linalg.inv(covariance)
                            + np.maximum(0.0, 1 - inverse) * plane)
     return (result + result.transpose(0, 2, 1)) / 2
+
+
+def shift_covariance(positions_m: np.ndarray, camera: PinholeCamera, normals: np.ndarray,
+                     sigma_px: float) -> np.ndarray:
+    """(M, 3, 3) covariance of positions when the whole picture may be shifted.
+
+    Args:
+        positions_m: (M, 3) in the camera's frame.
+        camera: of the picture.
+        normals: (M, 3) direction along which a position does not move: of the plane that holds
+            it, else (where zero) the view ray.
+        sigma_px: of the shift, each axis.
+    """
+    x, y = positions_m[:, 0], positions_m[:, 1]
+    z = np.maximum(positions_m[:, 2], 1e-3)
+    ray = np.stack([x, y, z], 1) / np.sqrt(x * x + y * y + z * z)[:, None]
+    # Seen along the plane, a shift would move an object to infinity.
+    flat = np.abs((normals * ray).sum(1)) < 0.05
+    A = np.zeros((len(z), 3, 3))
+    A[:, 0, 0], A[:, 0, 2] = camera.fx_px / z, -camera.fx_px * x / z ** 2
+    A[:, 1, 1], A[:, 1, 2] = camera.fy_px / z, -camera.fy_px * y / z ** 2
+    A[:, 2] = np.where(flat[:, None], ray, normals)
+    moved = np.linalg.inv(A)[:, :, :2] * sigma_px
+    return moved @ moved.transpose(0, 2, 1)
 
 
 def _best(problem: PoseProblem, T: np.ndarray, owner: np.ndarray, count: int

@@ -145,7 +145,8 @@ class _Samples:
                 nearest = model.symmetry.nearest(T, truths[best].T_camera_object)
                 self._trust.append(raw.features[i])
                 self._factors.append(needed_factor(
-                    raw.fit.covariance[i], raw.plane[i], T[:3, 3] - nearest[:3, 3]))
+                    raw.fit.covariance[i], raw.plane[i], raw.shift[i],
+                    T[:3, 3] - nearest[:3, 3]))
 
     def score_law(self, kinds: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the weights of the score's features and the bias of each of ``kinds``."""
@@ -170,17 +171,19 @@ class _Samples:
         return float(np.exp(weights[0])), tuple(weights[1:].tolist())
 
 
-def needed_factor(covariance: np.ndarray, plane: np.ndarray, error_m: np.ndarray) -> float:
+def needed_factor(covariance: np.ndarray, plane: np.ndarray, shift: np.ndarray,
+                  error_m: np.ndarray) -> float:
     """Return the factor with which the 90 % ellipsoid of a position just reaches the truth.
 
     Args:
         covariance: (6, 6) of the pose.
         plane: (6, 6) what the support plane says of it, which is not scaled.
+        shift: (3, 3) what the camera's calibration adds to the position's.
         error_m: (3,) of the position.
     """
     count = len(_FACTORS)
     scaled = scaled_covariance(np.repeat(covariance[None], count, 0), _FACTORS,
-                               np.repeat(plane[None], count, 0))[:, :3, :3]
+                               np.repeat(plane[None], count, 0))[:, :3, :3] + shift
     error = np.broadcast_to(error_m, (count, 3))[..., None]
     distance = (error * np.linalg.solve(scaled, error)).sum((1, 2))      # falls with the factor
     return float(np.exp(np.interp(-np.log(CHI2_90), -np.log(distance + 1e-12),

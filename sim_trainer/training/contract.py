@@ -33,6 +33,9 @@ from sim_trainer.dataset.frames import scene_key
 from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
 import torch
 
+#: By how much a picture lies beside where a careful calibration of the camera puts it: simulation
+#: knows its cameras exactly, and covariances learned there would promise more than a lens keeps.
+IMAGE_SIGMA_PX = 0.2
 #: Trust in the support plane, beside what the calibration may be off.
 PLANE_SIGMA_M, TILT_SIGMA_RAD = 0.001, 0.01
 #: A detection is published when it is more likely right than wrong; calibration may raise it.
@@ -68,7 +71,8 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
             peak_threshold=0.15, score_threshold=SCORE_THRESHOLD, score_weights=plain_weights,
             covariance_scale=1.0, plane_sigma_m=math.hypot(PLANE_SIGMA_M, error.height_m),
             tilt_sigma_rad=math.hypot(TILT_SIGMA_RAD, error.tilt_rad),
-            camera_score_weights=plain_weights, camera_covariance_scale=1.0),
+            camera_score_weights=plain_weights, camera_covariance_scale=1.0,
+            image_sigma_px=IMAGE_SIGMA_PX),
         trained_range={'camera_distance_m': [round(float(nominal - reach), 3),
                                              round(float(nominal + reach), 3)],
                        'camera_position_m': list(camera.position_m),

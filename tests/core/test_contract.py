@@ -123,12 +123,15 @@ def test_a_model_of_version_3_scales_what_the_plane_says(small):
     data = copy.deepcopy(small)
     assert not ModelContract.from_json(json.dumps(data)).decoder.plane_scaled
     data['format_version'] = 3
-    del data['decoder']['plane_scaled']
+    del data['decoder']['plane_scaled'], data['decoder']['image_sigma_px']
     contract = ModelContract.from_json(json.dumps(data))
-    assert contract.decoder.plane_scaled
+    assert contract.decoder.plane_scaled and contract.decoder.image_sigma_px == 0
     assert ModelContract.from_json(contract.to_json()).decoder == contract.decoder
-    data['format_version'], data['decoder']['plane_scaled'] = 4, 1
+    data['format_version'] = 4
+    data['decoder'].update(plane_scaled=1, image_sigma_px=0.2)
     assert 'has plane_scaled = 1; expected true or false' in _refused(json.dumps(data))
+    data['decoder'].update(plane_scaled=False, image_sigma_px=-0.1)
+    assert 'image_sigma_px = -0.1; expected 0 or more' in _refused(json.dumps(data))
 
 
 @pytest.mark.parametrize('changes, message', [

@@ -14,9 +14,10 @@
 
 """Poses from keypoints: derivatives, exact recovery, honest covariances."""
 from dr_perception.core import least_squares
+from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.least_squares import residuals_and_jacobian
-from dr_perception.core.pose_solving import (plane_information, scaled_covariance, solve_poses,
-                                             SupportPlane)
+from dr_perception.core.pose_solving import (plane_information, scaled_covariance,
+                                             shift_covariance, solve_poses, SupportPlane)
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, rotation_from_rotvec,
@@ -341,3 +342,26 @@ def test_scaling_leaves_what_the_plane_says(catalogue, resting_pose, plane):
     assert np.allclose(scaled_covariance(near, np.array([0.5]), measured[None]), near / 2)
     up = plane.T_base_camera[2, :3]
     assert up @ scaled[0, :3, :3] @ up < 1.01 * plane.sigma_m ** 2
+
+
+def test_a_shifted_picture_moves_positions_by_the_deviation_that_is_told(T_base_camera):
+    """Shift the pixel of a point and follow its ray to the table again."""
+    camera = PinholeCamera(615.0, 600.0, 319.5, 239.5, 640, 480)
+    R, eye = T_base_camera[:3, :3], T_base_camera[:3, 3]
+    point = R.T @ (np.array([0.45, 0.1, 0.03]) - eye)
+    pixel = camera.project(point[None])[0]
+    moved = []
+    for shift in ([1e-3, 0.0], [0.0, 1e-3]):
+        ray = R @ np.append(camera.normalize((pixel + shift)[None])[0], 1.0)
+        moved.append(R.T @ (ray * (0.03 - eye[2]) / ray[2]) - point)
+    moved = np.stack(moved, 1) / 1e-3
+    normal, none = T_base_camera[2:3, :3], np.zeros((1, 3))
+    told = shift_covariance(point[None], camera, normal, 0.3)[0]
+    assert np.allclose(told, 0.09 * moved @ moved.T, rtol=1e-2, atol=1e-12)
+    alone = shift_covariance(point[None], camera, none, 0.3)[0]
+    assert np.sqrt(np.trace(alone)) == pytest.approx(
+        0.3 * np.hypot(point[2] / 615, point[2] / 600), rel=0.1)
+    along = np.cross(point, [1.0, 0, 0])        # a plane that is seen from its side holds nothing
+    assert np.allclose(shift_covariance(point[None], camera, along[None] / np.linalg.norm(along),
+                                        0.3), shift_covariance(point[None], camera, none, 0.3))
+    assert (shift_covariance(point[None], camera, normal, 0.0) == 0).all()

@@ -190,7 +190,8 @@ def answer(monkeypatch):
                 Candidates(np.zeros(1, int), np.full(1, 0.9), keypoints,
                            np.full(keypoints.shape[:2], 0.5), np.zeros(1), np.full(1, np.nan)),
                 fit, np.eye(1, len(FEATURES)), np.zeros((1, 6, 6)) if plane is None else
-                plane_information(T_base_camera, plane.sigma_m, plane.sigma_rad)[None])
+                plane_information(T_base_camera, plane.sigma_m, plane.sigma_rad)[None],
+                np.zeros((1, 3, 3)))
         monkeypatch.setattr(PosePipeline, 'detect', detect)
     return install
 

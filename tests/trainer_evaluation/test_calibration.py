@@ -84,7 +84,8 @@ def _pictures(camera, rng, count, miss_every):
                                 np.ones((1, 9)), np.zeros(1), np.full(1, np.nan))
         features = np.zeros((1, len(FEATURES)))
         features[0, [0, 1, SHARE]] = 1.0, rng.normal() - 2 * wrong, share
-        found.append(RawDetections(candidates, fit, features, np.zeros((1, 6, 6))))
+        found.append(RawDetections(candidates, fit, features, np.zeros((1, 6, 6)),
+                                   np.zeros((1, 3, 3))))
     return pictures, found
 
 
@@ -123,14 +124,17 @@ def test_the_factor_that_just_reaches_the_truth():
     covariance = A @ A.T
     error = np.array([1.0, -2.0, 0.5])
     square = error @ np.linalg.solve(covariance[:3, :3], error)
-    none = np.zeros((6, 6))
-    assert needed_factor(covariance, none, error) == pytest.approx(square / CHI2_90)
-    assert needed_factor(covariance, none, 10 * error) == pytest.approx(100 * square / CHI2_90)
+    none, still = np.zeros((6, 6)), np.zeros((3, 3))
+    assert needed_factor(covariance, none, still, error) == pytest.approx(square / CHI2_90)
+    assert needed_factor(covariance, none, still, 10 * error) == pytest.approx(
+        100 * square / CHI2_90)
+    # What the calibration of the camera explains does not have to be explained by more.
+    assert needed_factor(covariance, none, 10 * np.eye(3), error) < 0.01
     # A plane holds z: along it nothing grows, so the rest must grow by more.
     plane = np.zeros((6, 6))
     plane[2, 2] = 0.5
     held = np.linalg.inv(np.linalg.inv(covariance) + plane)
-    factor = needed_factor(held, plane, 3 * error)
+    factor = needed_factor(held, plane, still, 3 * error)
     reached = scaled_covariance(held[None], np.array([factor]), plane[None])[0, :3, :3]
     assert 9 * error @ np.linalg.solve(reached, error) == pytest.approx(CHI2_90, rel=1e-2)
     assert factor > 9 * error @ np.linalg.solve(held[:3, :3], error) / CHI2_90
