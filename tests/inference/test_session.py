@@ -179,7 +179,7 @@ def test_a_broken_contract_is_named_with_its_file(good, tmp_path):
     path = _changed(good, tmp_path, break_it)
     assert _refused(ContractError, path) == (
         f'{path}: the contract has format version 9; this version of dr_perception reads '
-        '1 and 2 and 3')
+        '1 and 2 and 3 and 4')
 
 
 def test_fewer_objects_than_channels(good, contract, tmp_path):
