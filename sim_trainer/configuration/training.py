@@ -41,6 +41,9 @@ class NetworkConfig:
     stride: int = 4
     #: channels of the backbone, times its usual ones; arithmetic grows with the square
     width: float = 1.0
+    #: residual: blocks at strides 8, 16 and 32. More than the weights of start_from have begin as
+    #: the identity
+    blocks: tuple[int, int, int] = (2, 2, 1)
     #: head centres: teach the visible surfaces as well. A hundred labelled cells for each centre;
     #: the maps are left out of the exported model. Needs masks, which BOP data sets may lack
     teach_surfaces: bool = False
@@ -50,6 +53,12 @@ class NetworkConfig:
             if getattr(self, key) not in known:
                 raise ConfigurationError(f'training.network.{key}: {getattr(self, key)!r}; '
                                          f'expected {" or ".join(map(str, known))}')
+        if not all(0 <= count <= 20 for count in self.blocks):
+            raise ConfigurationError(f'training.network.blocks: {list(self.blocks)}; expected '
+                                     'three numbers of 0...20')
+        if self.backbone != 'residual' and self.blocks != NetworkConfig.blocks:
+            raise ConfigurationError('training.network.blocks: only the backbone residual has '
+                                     'them; leave the key out')
         if not 0.25 <= self.width <= 4:
             raise ConfigurationError(f'training.network.width: {self.width:g}; expected 0.25...4')
 
@@ -62,8 +71,8 @@ class TrainingConfig:
     model: str = 'keypoints'
     #: the keypoint network
     network: NetworkConfig = NetworkConfig()
-    #: weights to begin with: folder of another run (or a file of its snapshots). What fits by
-    #: name and shape is taken; with other objects all but the answering layers
+    #: weights to begin with: folder of another run, a file of its snapshots, or a model.onnx. What
+    #: fits by name and shape is taken; with other objects all but the answering layers
     start_from: str | None = None
     #: the object that tobin2017 localizes
     object_name: str | None = None
@@ -80,8 +89,9 @@ class TrainingConfig:
     weight_decay: float = 0.02
     #: seconds between checkpoints
     checkpoint_s: float = 120.0
-    #: bfloat16 arithmetic: 2x faster on recent CPUs and on GPUs
-    mixed_precision: bool = True
+    #: bfloat16 arithmetic; null: where the processor or GPU has it. 2x faster there, 8x slower
+    #: on CPUs that imitate it
+    mixed_precision: bool | None = None
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
     compile: bool = True  # noqa: A003
     #: data-augmentation threads

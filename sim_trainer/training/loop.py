@@ -43,6 +43,7 @@ from sim_trainer.training.compiling import compiled
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
+from sim_trainer.training.precision import uses_bfloat16
 from sim_trainer.training.tasks import Task
 import torch
 from torch import nn
@@ -109,6 +110,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
 
     forward = compiled(network, settings)
+    bfloat16 = uses_bfloat16(settings.mixed_precision, group.device)
     saved_at = time.monotonic()
     snapshots = snapshot_steps(settings.steps, settings.snapshots)
     with _stop_requests() as stop, tqdm(
@@ -119,7 +121,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                                         settings.steps, settings.workers):
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
-                                enabled=settings.mixed_precision):
+                                enabled=bfloat16):
                 outputs = forward(task.image(batch).to(group.device))
             loss, values = task.loss(outputs, batch)
             loss.backward()

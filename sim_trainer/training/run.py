@@ -30,7 +30,7 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.finish import finish_keypoints
 from sim_trainer.training.loop import config_key, train
 from sim_trainer.training.start import start_from
-from sim_trainer.training.tasks import make_task
+from sim_trainer.training.tasks import first_pictures, make_task
 import torch
 import yaml
 
@@ -52,7 +52,8 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
             torch.manual_seed(config.seed)
             task = make_task(part, stream, catalogue)
             if config.training.start_from and state is None and group.first:
-                start_from(task.network, Path(config.training.start_from))  # others are told
+                start_from(task.network, Path(config.training.start_from),
+                           lambda: first_pictures(task, first_sample))      # others are told
             network, training_s = train(task, config, folder, state, group)
         if not group.first:
             return None

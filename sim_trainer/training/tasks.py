@@ -35,6 +35,10 @@ from torch import nn, Tensor
 KEYPOINT_WEIGHT, SURFACE_WEIGHT = 0.25, 0.5
 
 
+#: Pictures that statistics are measured on before training begins.
+FIRST_PICTURES = 32
+
+
 class Task(Protocol):
     """A model that the loop can train. ``sample(n)`` must depend on n and the seed alone."""
 
@@ -109,6 +113,11 @@ def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectM
         from sim_trainer.training.tobin2017 import Tobin2017Task
         return Tobin2017Task(config, stream, catalogue)
     return KeypointTask(config, stream, catalogue)
+
+
+def first_pictures(task: Task, first: int) -> Tensor:
+    """Return the pictures (N, 3, H, W) of a task's first samples, from sample ``first`` on."""
+    return task.image(task.collate([task.sample(first + i) for i in range(FIRST_PICTURES)]))
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -63,6 +63,11 @@ def _new_task(config, folder, first_sample=0):
     return make_task(config, _streams[-1], build_catalogue(config.objects))
 
 
+def no_pictures():
+    """Pictures that nobody may ask for."""
+    raise AssertionError('asked for pictures')
+
+
 def _weights(network):
     return torch.cat([value.float().flatten() for value in network.state_dict().values()])
 
@@ -143,13 +148,13 @@ def test_start_from_takes_what_fits(kind, frames, tmp_path, caplog):
     torch.manual_seed(99)
     same = _new_task(dataclasses.replace(config, seed=99), folder).network
     assert not torch.equal(_weights(same), _weights(trained))
-    start_from(same, path)
+    start_from(same, path, no_pictures)
     assert torch.equal(_weights(same), _weights(trained))
     fewer = dataclasses.replace(config, objects=config.objects[:2], seed=99)
     fewer = make_task(fewer, task.stream, build_catalogue(fewer.objects)).network
     before = {name: value.clone() for name, value in fewer.state_dict().items()}
     with caplog.at_level('INFO'):
-        start_from(fewer, path)
+        start_from(fewer, path, no_pictures)
     assert 'anew: ' in caplog.text
     kept = {name for name, value in fewer.state_dict().items()
             if value.dtype.is_floating_point and torch.equal(value, before[name])}
@@ -161,17 +166,17 @@ def test_start_from_takes_what_fits(kind, frames, tmp_path, caplog):
 def test_start_from_says_what_is_wrong(tmp_path):
     network = torch.nn.Linear(3, 3)
     with pytest.raises(CheckpointError, match='no such file; give the folder of a run of train'):
-        start_from(network, tmp_path)
+        start_from(network, tmp_path, no_pictures)
     file = tmp_path / 'checkpoint.pt'
     torch.save(torch.nn.Linear(4, 4).state_dict(), file)
     with pytest.raises(CheckpointError, match='0 of 12 weights fit this network'):
-        start_from(network, file)
+        start_from(network, file, no_pictures)
     torch.save({'weight': 'text'}, file)
     with pytest.raises(CheckpointError, match='not a checkpoint or snapshot'):
-        start_from(network, file)
+        start_from(network, file, no_pictures)
     file.write_bytes(b'no zip')
     with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
-        start_from(network, file)
+        start_from(network, file, no_pictures)
 
 
 class _Evil:

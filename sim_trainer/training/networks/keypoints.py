@@ -80,6 +80,7 @@ class KeypointNetwork(nn.Module):
 def build_network(settings: NetworkConfig, object_count: int, keypoint_count: int
                   ) -> KeypointNetwork:
     """Return the network of a configuration, with new weights."""
+    blocks = {'blocks': settings.blocks} if settings.backbone == 'residual' else {}
     return KeypointNetwork(object_count, keypoint_count, settings.backbone, settings.stride,
                            settings.head == 'centres' and settings.teach_surfaces,
-                           width=settings.width)
+                           width=settings.width, **blocks)

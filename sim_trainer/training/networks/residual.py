@@ -24,15 +24,15 @@ class ResidualBackbone(nn.Module):
     """(N, 3, H, W) normalized -> (N, ``channels``, H / stride, W / stride), stride 4 or 8."""
 
     def __init__(self, stride: int, widths: tuple[int, int, int, int] = (32, 48, 80, 112),
-                 width: float = 1.0) -> None:
+                 width: float = 1.0, blocks: tuple[int, int, int] = (2, 2, 1)) -> None:
         super().__init__()
         w4, w8, w16, w32 = scaled(widths, width)
         w2, head = scaled((16, 48), width)
         self.stride, self.channels = stride, head if stride == 4 else w8
         self.stem = nn.Sequential(conv(3, w2, 2), conv(w2, w4, 2), conv(w4, w4))
-        self.down8 = nn.Sequential(conv(w4, w8, 2), Residual(w8), Residual(w8))
-        self.down16 = nn.Sequential(conv(w8, w16, 2), Residual(w16), Residual(w16))
-        self.down32 = nn.Sequential(conv(w16, w32, 2), Residual(w32))
+        self.down8, self.down16, self.down32 = (
+            nn.Sequential(conv(inputs, outputs, 2), *(Residual(outputs) for _ in range(count)))
+            for inputs, outputs, count in zip((w4, w8, w16), (w8, w16, w32), blocks))
         self.up16 = conv(w32, w16, kernel=1)
         self.mix16 = conv(w16, w16)
         self.up8 = conv(w16, w8, kernel=1)

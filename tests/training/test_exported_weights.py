@@ -1,0 +1,123 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A model.onnx is a place to begin a training: same answers, normalizations that can train."""
+
+import copy
+
+import onnx
+import pytest
+from sim_trainer.configuration.training import NetworkConfig
+from sim_trainer.errors import CheckpointError
+from sim_trainer.export.onnx_export import export_model
+from sim_trainer.training.exported_weights import normalize_anew, read_exported, unfolded
+from sim_trainer.training.networks.keypoints import build_network
+from sim_trainer.training.start import start_from
+import torch
+from torch import nn
+
+
+class _NoContract:
+    def to_json(self):
+        return '{}'
+
+
+def used(backbone='residual', seed=0, **settings):
+    """Return a network whose normalizations have seen something."""
+    torch.manual_seed(seed)
+    network = build_network(NetworkConfig(backbone=backbone, **settings), 3, 9)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    network.train()
+    for _ in range(3):
+        network(pictures())
+    return network.eval()
+
+
+def pictures():
+    """Return pictures of stripes and noise."""
+    generator = torch.Generator().manual_seed(3)
+    noise = 255 * torch.rand(4, 3, 64, 96, generator=generator)
+    return (noise + 128 * (torch.arange(96) // 16 % 2)).clamp(0, 255)
+
+
+@pytest.fixture(params=['residual', 'csp'])
+def exported(request, tmp_path):
+    """Return a network and its model.onnx."""
+    network = used(request.param)
+    path = tmp_path / 'model.onnx'
+    export_model(network, _NoContract(), path)
+    return network, path, request.param
+
+
+def _same(a, b, image):
+    with torch.no_grad():
+        for x, y in zip(a(image), b(image)):
+            torch.testing.assert_close(x, y, atol=2e-4, rtol=1e-3)
+
+
+def test_an_exported_network_gives_the_same_answers_and_can_be_trained(exported, caplog):
+    network, path, backbone = exported
+    torch.manual_seed(7)
+    again = build_network(NetworkConfig(backbone=backbone), 3, 9)
+    with caplog.at_level('INFO'):
+        start_from(again, path, pictures)
+    assert 'anew' not in caplog.text
+    _same(network, again.eval(), pictures())
+    # Statistics are those of the pictures: training, which normalizes by the batch, answers alike.
+    _same(network, again.train(), pictures())
+    lengths = [conv.weight.flatten(1).norm(dim=1) for name, conv in again.named_modules()
+               if isinstance(conv, nn.Conv2d) and conv.bias is None]
+    assert len(lengths) > 10
+    for length in lengths:
+        torch.testing.assert_close(length, torch.ones_like(length))
+
+
+def test_folded_normalizations_alone_would_not_train(exported):
+    network, path, backbone = exported
+    plain = build_network(NetworkConfig(backbone=backbone), 3, 9)
+    plain.load_state_dict(unfolded(plain, read_exported(path)), strict=False)
+    _same(network, plain.eval(), pictures())
+    with pytest.raises(AssertionError), torch.no_grad():
+        _same(network, plain.train(), pictures())
+    before = copy.deepcopy(plain)
+    normalize_anew(plain, pictures())
+    assert plain.training
+    _same(before.eval(), plain.eval(), pictures())
+
+
+def test_more_blocks_begin_as_the_identity(tmp_path, caplog):
+    network, path = used(), tmp_path / 'model.onnx'
+    export_model(network, _NoContract(), path)
+    torch.manual_seed(7)
+    deeper = build_network(NetworkConfig(blocks=(3, 4, 2)), 3, 9)
+    with caplog.at_level('INFO'):
+        start_from(deeper, path, pictures)
+    assert 'anew: backbone.down16.3.first.0' in caplog.text
+    _same(network, deeper.eval(), pictures())
+    _same(network, deeper.train(), pictures())
+    sum(output.square().mean() for output in deeper(pictures())).backward()
+    assert deeper.backbone.down16[4].second[1].weight.grad.abs().max() > 0
+
+
+def test_other_files_are_told(tmp_path):
+    network = build_network(NetworkConfig(), 3, 9)
+    path = tmp_path / 'x.onnx'
+    path.write_bytes(b'no model at all')
+    with pytest.raises(CheckpointError, match='x.onnx: not an ONNX model .*; give a model.onnx'):
+        start_from(network, path, pictures)
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], 'empty', [], [])), str(path))
+    with pytest.raises(CheckpointError, match='x.onnx: holds no weights of a network of this'):
+        start_from(network, path, pictures)
