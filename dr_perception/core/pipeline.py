@@ -42,8 +42,9 @@ import numpy as np
 
 #: Two detections whose centres are nearer than this part of their apparent size are one object.
 SAME_PLACE = 0.3
-#: A candidate is not even solved where another stands whose log-odds are higher by this.
-SHADOWED_LOG_ODDS = 2.5
+#: A candidate is not even solved where another stands whose log-odds are higher by this. Of two
+#: kinds at one place, the heat knows better than edges and fit do: docs/model.md.
+SHADOWED_LOG_ODDS = 0.8
 #: Standard deviation of a Laplace law of scale 1.
 LAPLACE_DEVIATION = np.sqrt(2.0)
 
@@ -150,14 +151,13 @@ class PosePipeline:
         covariance = scaled_covariance(raw.fit.covariance, scales,
                                        raw.plane * (not decoder.plane_scaled))
         covariance[:, :3, :3] += raw.shift
-        found = []
-        for i in sorted(kept, key=lambda i: -scores[i]):
-            kind, T_camera_object = raw.candidates.object_index[i], raw.fit.T_camera_object[i]
-            found.append(Detection(
-                self.contract.objects[kind].name, float(scores[i]), T_camera_object,
-                covariance[i], self._trained_range.reasons(
-                    T_camera_object, self._silhouettes[kind].points_m, camera, T_base_camera)))
-        return found
+        kept.sort(key=lambda i: -scores[i])
+        poses, kept_kinds = raw.fit.T_camera_object[kept], kinds[kept]
+        reasons = self._trained_range.reasons(
+            poses, [self._silhouettes[k].points_m for k in kept_kinds], camera, T_base_camera)
+        return [Detection(self.contract.objects[kind].name, float(scores[i]), T_camera_object,
+                          covariance[i], why)
+                for i, kind, T_camera_object, why in zip(kept, kept_kinds, poses, reasons)]
 
     def detect(self, image_rgb: np.ndarray, camera: PinholeCamera,
                T_base_camera: np.ndarray | None = None) -> RawDetections:

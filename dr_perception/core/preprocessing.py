@@ -29,6 +29,8 @@ import numpy as np
 
 #: Largest side of a picture that is accepted, px: bounds memory before it is taken.
 MAX_SIDE_PX = 16384
+#: Up to this factor of shrinking, the mean of two neighbours covers what a new pixel does.
+_LINEAR_FACTOR = 1.34
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +90,26 @@ def network_input(image_rgb: np.ndarray, camera: PinholeCamera, spec: InputSpec)
         width = max(1, int(round(camera.width_px * scale)))
         height = max(1, int(round(camera.height_px * scale)))
         camera = camera.resized(width, height)
-        # INTER_AREA averages over what one new pixel covers: no aliasing when shrinking.
-        image_rgb = cv2.resize(image_rgb, (width, height), interpolation=(
-            cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+        image_rgb = (_shrunk(image_rgb, width, height) if scale < 1 else
+                     cv2.resize(image_rgb, (width, height), interpolation=cv2.INTER_LINEAR))
     height, width = image_rgb.shape[:2]
     down, right = -height % spec.multiple_px, -width % spec.multiple_px
     if down or right:
         image_rgb = cv2.copyMakeBorder(image_rgb, 0, down, 0, right, cv2.BORDER_REPLICATE)
         camera = camera.cropped(0, 0, width + right, height + down)
     return NetworkInput(np.ascontiguousarray(image_rgb), camera, width, height)
+
+
+def _shrunk(image_rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the picture at a smaller size; what one new pixel covers is averaged.
+
+    INTER_AREA does just that, and at 1080p it takes as long as half a network. Halving is ten
+    times as fast, and what is left after it is mostly near 1.
+    """
+    while (image_rgb.shape[1] >= 2 * width and image_rgb.shape[0] >= 2 * height
+           and image_rgb.shape[0] % 2 == image_rgb.shape[1] % 2 == 0):
+        image_rgb = cv2.resize(image_rgb, (image_rgb.shape[1] // 2, image_rgb.shape[0] // 2),
+                               interpolation=cv2.INTER_AREA)
+    factor = max(image_rgb.shape[1] / width, image_rgb.shape[0] / height)
+    return cv2.resize(image_rgb, (width, height), interpolation=(
+        cv2.INTER_LINEAR if factor <= _LINEAR_FACTOR else cv2.INTER_AREA))

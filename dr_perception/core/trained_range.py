@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dr_perception.core.camera import PinholeCamera
@@ -36,27 +37,44 @@ class TrainedRange:
         self._distance_m = _range(trained_range.get(DISTANCE_KEY))
         self._elevation_deg = _range(trained_range.get(ELEVATION_KEY))
 
-    def reasons(self, T_camera_object: np.ndarray, outline_m: np.ndarray, camera: PinholeCamera,
-                T_base_camera: np.ndarray | None) -> tuple[str, ...]:
-        """Why a detection is out of range: some of 'distance', 'view angle', 'image border'.
+    def reasons(self, T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
+                camera: PinholeCamera, T_base_camera: np.ndarray | None
+                ) -> list[tuple[str, ...]]:
+        """Why detections are out of range: some of 'distance', 'view angle', 'image border'.
 
         Args:
-            T_camera_object: (4, 4) its pose.
-            outline_m: (V, 3) points of its surface, object frame.
+            T_camera_object: (M, 4, 4) their poses.
+            outlines_m: M times (V, 3), points of each one's surface, object frame.
             camera: of the picture.
             T_base_camera: (4, 4); without it the view angle is not known and not judged.
         """
+        outside = _part_outside(T_camera_object, outlines_m, camera)
         found = []
-        if _outside(np.linalg.norm(T_camera_object[:3, 3]), self._distance_m):
-            found.append('distance')
-        if T_base_camera is not None and _outside(
-                view_elevation_deg(T_camera_object, T_base_camera), self._elevation_deg):
-            found.append('view angle')
-        pixels = camera.project(transform_points(T_camera_object, outline_m))
-        inside = ((pixels >= -0.5) & (pixels < [camera.width_px - 0.5, camera.height_px - 0.5]))
-        if 1 - inside.all(1).mean() > _OUTSIDE_PART:
-            found.append('image border')
-        return tuple(found)
+        for T, part in zip(T_camera_object, outside):
+            reasons = []
+            if _outside(np.linalg.norm(T[:3, 3]), self._distance_m):
+                reasons.append('distance')
+            if T_base_camera is not None and _outside(
+                    view_elevation_deg(T, T_base_camera), self._elevation_deg):
+                reasons.append('view angle')
+            if part > _OUTSIDE_PART:
+                reasons.append('image border')
+            found.append(tuple(reasons))
+        return found
+
+
+def _part_outside(T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
+                  camera: PinholeCamera) -> np.ndarray:
+    """(M,) part of each outline's points that the picture does not show."""
+    if len(outlines_m) == 0:
+        return np.zeros(0)
+    pixels = camera.project(np.concatenate([
+        transform_points(T, points) for T, points in zip(T_camera_object, outlines_m)]))
+    inside = ((pixels >= -0.5)
+              & (pixels < [camera.width_px - 0.5, camera.height_px - 0.5])).all(1)
+    counts = np.array([len(points) for points in outlines_m])
+    begins = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return 1 - np.add.reduceat(inside.astype(float), begins) / counts
 
 
 def view_elevation_deg(T_camera_object: np.ndarray, T_base_camera: np.ndarray) -> float:

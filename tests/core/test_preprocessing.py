@@ -81,6 +81,30 @@ def test_a_point_stays_on_its_pixel():
     assert np.allclose(prepared.camera.project(ray[None])[0], [u.mean(), v.mean()])
 
 
+@pytest.mark.parametrize('width_px, height_px, focal_px', [
+    (1920, 1080, 1383.75), (1280, 720, 922.5), (3840, 2160, 2767.5), (1282, 962, 1230.0),
+    (1281, 961, 1300.0)])
+def test_shrinking_averages_and_moves_nothing(width_px, height_px, focal_px):
+    v, u = np.mgrid[:height_px, :width_px]
+    smooth = 120 + 60 * np.sin(u / width_px * 31) + 60 * np.cos(v / width_px * 47)
+    stripes = smooth + 12 * (u % 2)       # too fine for the smaller picture
+    camera = _camera(width_px, height_px, focal_px)
+    prepared = network_input(np.repeat(stripes[..., None], 3, 2).astype(np.uint8), camera, SPEC)
+    width, height = prepared.content_width_px, prepared.content_height_px
+    exact = _camera(width_px, height_px).resized(width, height)
+    rows, columns = np.mgrid[:height, :width]
+    x = (columns + 0.5) * width_px / width - 0.5
+    y = (rows + 0.5) * height_px / height - 0.5
+    wanted = 126 + 60 * np.sin(x / width_px * 31) + 60 * np.cos(y / width_px * 47)
+    inner = np.s_[2:-2, 2:-2]
+    error = (prepared.image_rgb[:height, :width, 0] - wanted)[inner]
+    assert prepared.camera.cx_px == pytest.approx(exact.cx_px)
+    assert np.abs(error).mean() < 2         # the stripes have 6
+    for slope in np.gradient(wanted):       # by how many pixels the picture is moved
+        slope = slope[inner]
+        assert abs((error * slope).sum() / (slope ** 2).sum()) < 0.02
+
+
 @pytest.mark.parametrize('width_px, height_px, focal_px', [(1, 1, 615.0), (3, 2, 1e6),
                                                            (1, 500, 600.0), (20, 20, 0.5)])
 def test_tiny_and_odd_pictures_do(width_px, height_px, focal_px):

@@ -26,7 +26,9 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 def _reasons(camera, T_camera_object, T_base_camera=None, trained=RANGE):
     corners = np.array(np.meshgrid(*[[-0.02, 0.02]] * 3)).reshape(3, -1).T
-    return TrainedRange(trained).reasons(T_camera_object, corners, camera, T_base_camera)
+    [reasons] = TrainedRange(trained).reasons(T_camera_object[None], [corners], camera,
+                                              T_base_camera)
+    return reasons
 
 
 def _at(x, y, z):
@@ -59,6 +61,15 @@ def test_the_image_border(camera):
     at_the_edge = _at((0 - camera.cx_px) / camera.fx_px, 0, 1.0)
     assert _reasons(camera, at_the_edge) == ('image border',)
     assert _reasons(camera, _at(0, 0, -1.0), trained={}) == ('image border',)
+
+
+def test_each_of_several_is_judged_by_its_own_outline(camera):
+    large = np.array(np.meshgrid(*[[-0.6, 0.6]] * 3)).reshape(3, -1).T
+    small = np.array([[0.0, 0.0, 0.0], [0.01, 0.0, 0.0], [0.0, 0.01, 0.0]])
+    poses = np.stack([_at(0, 0, 1.0), _at(0, 0, 1.0), _at(0, 0, 1.3)])
+    assert TrainedRange(RANGE).reasons(poses, [large, small, small], camera, None) == [
+        ('image border',), (), ('distance',)]
+    assert TrainedRange(RANGE).reasons(np.zeros((0, 4, 4)), [], camera, None) == []
 
 
 @pytest.mark.parametrize('odd', [{}, {'object_distance_m': None}, {'object_distance_m': [1]},

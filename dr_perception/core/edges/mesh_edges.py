@@ -39,6 +39,7 @@ class MeshEdges:
         offsets_m: (2, K, E) ``normal . start``.
         is_crease: (K, E) bool, seen where both faces are.
         is_edge: (K, E) bool, false where padded.
+        reach_m: (K,) how far from the model's origin its edges go.
     """
 
     def __init__(self, models: Sequence[ObjectModel]) -> None:
@@ -54,6 +55,8 @@ class MeshEdges:
             self.start_m[k, :n], self.vector_m[k, :n] = start, vector
             self.normals[0, k, :n], self.normals[1, k, :n] = first, second
             self.is_edge[k, :n] = True
+        self.reach_m = np.sqrt(np.maximum(
+            (self.start_m ** 2).sum(-1), ((self.start_m + self.vector_m) ** 2).sum(-1)).max(1))
         self.offsets_m = (self.normals * self.start_m).sum(-1)
         self.is_crease = self.is_edge & ((self.normals[0] * self.normals[1]).sum(-1) < _CREASE)
 

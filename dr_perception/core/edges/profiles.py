@@ -45,18 +45,50 @@ class Profiles:
         return self.gradients.shape[-1] // 2
 
 
-def smoothed(image_rgb: np.ndarray) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 as profiles are read from it: less noisy."""
-    return cv2.GaussianBlur(image_rgb, (5, 5), 1.0)
+@dataclass(frozen=True, eq=False)
+class SmoothedPart:
+    """The part of a picture that profiles are read from, less noisy.
+
+    Attributes:
+        image: (h, w, 3) uint8.
+        left_px, top_px: where it lies in the picture.
+        width_px, height_px: of the whole picture.
+    """
+
+    image: np.ndarray
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
 
 
-def edge_profiles(image: np.ndarray, camera: PinholeCamera, points: EdgePoints,
+def smoothed(image_rgb: np.ndarray, region_px: tuple[float, float, float, float] | None = None
+             ) -> SmoothedPart:
+    """Smooth a picture.
+
+    Args:
+        image_rgb: (H, W, 3) uint8.
+        region_px: left, top, right and bottom of what is needed; smoothing all costs more than
+            reading all profiles. None: all.
+    """
+    height, width = image_rgb.shape[:2]
+    left, top, right, bottom = 0, 0, width, height
+    if region_px is not None:
+        left, top = (int(np.clip(np.floor(low), 0, size - 1))
+                     for low, size in zip(region_px[:2], (width, height)))
+        right, bottom = (int(np.clip(np.ceil(high), begin + 1, size)) for high, begin, size in
+                         zip(region_px[2:], (left, top), (width, height)))
+    return SmoothedPart(cv2.GaussianBlur(image_rgb[top:bottom, left:right], (5, 5), 1.0),
+                        left, top, width, height)
+
+
+def edge_profiles(part: SmoothedPart, camera: PinholeCamera, points: EdgePoints,
                   T_camera_object: np.ndarray, reach_px: int,
                   content_px: tuple[int, int] | None = None) -> Profiles:
     """Gradients across the points of hypotheses.
 
     Args:
-        image: (H, W, 3) uint8, see ``smoothed``.
+        part: of the picture, with all that the hypotheses show.
         camera: of the picture.
         points: of M hypotheses.
         T_camera_object: (M, 4, 4) their poses.
@@ -72,13 +104,14 @@ def edge_profiles(image: np.ndarray, camera: PinholeCamera, points: EdgePoints,
     norm = np.sqrt((normals * normals).sum(-1, keepdims=True))
     normals /= np.where(norm > 0, norm, 1.0)
     pixels = np.nan_to_num(camera.project(P.reshape(-1, 3)).reshape(*P.shape[:2], 2), nan=-1e4)
-    width, height = content_px or (image.shape[1], image.shape[0])
+    width, height = content_px or (part.width_px, part.height_px)
     inside = ((pixels >= 1) & (pixels <= (width - 2, height - 2))).all(-1)
     inside &= points.is_seen[:, None]
     steps = np.arange(-reach_px - 1, reach_px + 2, dtype=np.float32)[:, None]
-    pixels = np.minimum(np.maximum(pixels, -1e4), 1e4).astype(np.float32).reshape(-1, 1, 2)
+    pixels = np.minimum(np.maximum(pixels - (part.left_px, part.top_px), -1e4), 1e4)
+    pixels = pixels.astype(np.float32).reshape(-1, 1, 2)
     place = pixels + normals.astype(np.float32).reshape(-1, 1, 2) * steps
-    values = cv2.remap(image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = cv2.remap(part.image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     values = values.astype(np.float32)
     slope = values[:, 2:] - values[:, :-2]
     gradients = 0.5 * np.sqrt(np.einsum('nsc,nsc->ns', slope, slope))

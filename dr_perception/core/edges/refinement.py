@@ -33,6 +33,8 @@ import numpy as np
 REACH_PX = 6
 #: Steps of Gauss and Newton's method on one reading, and readings.
 STEPS, READINGS = 2, 2
+#: By how much poses may move between two readings without leaving what was smoothed.
+_WANDERED_PX = 16.0
 #: Standard deviation of how far an edge lies from where it is looked for, px: of several edges
 #: near by, the nearer one is taken.
 _EXPECTED_PX = 3.0
@@ -100,7 +102,8 @@ class EdgeRefinement:
             none = np.zeros(0)
             return Refined(T_camera_object, covariance, none, np.zeros((0, EVIDENCE_COUNT)), none,
                            none)
-        image = smoothed(image_rgb)
+        image = smoothed(image_rgb, _region(camera, T_camera_object,
+                                             self._edges.reach_m[kinds]))
         prior = np.linalg.inv(covariance)
         T, moved, information = T_camera_object, np.zeros((len(kinds), 6)), prior
         # Poses move by so little that the outline stays on the same part of the object.
@@ -132,6 +135,20 @@ class EdgeRefinement:
                        np.where(good[:, None, None], np.linalg.inv(information), covariance),
                        np.where(good, shift, 0.0), edge_evidence(profiles, points.on_outline),
                        np.where(good, size_chi_squared, 0.0), np.where(good, size_error, 0.0))
+
+
+def _region(camera: PinholeCamera, T: np.ndarray, reach_m: np.ndarray
+            ) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom (px) of what profiles of the hypotheses are read from."""
+    centre = camera.project(T[:, :3, 3])
+    seen = np.isfinite(centre).all(1)
+    if not seen.any():
+        return 0.0, 0.0, 1.0, 1.0
+    centre, z, reach_m = centre[seen], T[seen, 2, 3], reach_m[seen]
+    focal_px = max(camera.fx_px, camera.fy_px)
+    reach = focal_px * reach_m / np.maximum(z - reach_m, 0.1 * z) + REACH_PX + _WANDERED_PX
+    low, high = centre - reach[:, None], centre + reach[:, None] + 1
+    return (*low.min(0), *high.max(0))
 
 
 def _sizes(growth: np.ndarray, trust: np.ndarray, residual: np.ndarray, weighted: np.ndarray,

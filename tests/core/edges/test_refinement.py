@@ -106,6 +106,35 @@ def test_no_hypothesis_no_work(catalogue, camera, draw):
     assert none.evidence.shape == (0, 2 * len(NAMES))
 
 
+@pytest.mark.parametrize('shift', [(0, 0), (-0.32, 0), (0.38, 0.26)])
+def test_what_is_not_smoothed_is_not_needed(catalogue, camera, pose, draw, moved, monkeypatch,
+                                            shift):
+    """One hypothesis, in the middle and at two borders, with all of the picture and a part."""
+    cube, there = catalogue['cube'], pose.copy()
+    there[:2, 3] += shift
+    image = draw(camera, (cube, there), noise=3.0)
+    start = moved(there, [2.0, -1.5, 4.0], [3.0, -2.0, 2.0])
+    parts = []
+    monkeypatch.setattr(refinement, 'smoothed',
+                        lambda *a: parts.append(smoothed(*a)) or parts[-1])
+    part = refined(cube, image, camera, start)
+    monkeypatch.setattr(refinement, 'smoothed', lambda image, region: smoothed(image))
+    whole = refined(cube, image, camera, start)
+    assert parts[0].image.size < 0.1 * image.size
+    assert np.array_equal(part.T_camera_object, whole.T_camera_object)
+    assert np.array_equal(part.evidence, whole.evidence)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.tuples(*[st.floats(-2e3, 2e3)] * 4))
+def test_any_region_leaves_a_part_of_the_picture(region):
+    image = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
+    part = smoothed(image, region)
+    height, width = part.image.shape[:2]
+    assert 1 <= height and part.top_px + height <= 40 == part.height_px
+    assert 1 <= width and part.left_px + width <= 60 == part.width_px
+
+
 def test_padding_is_no_picture(catalogue, camera, pose, draw, moved):
     """The padding's border, right of the object's middle, is no edge."""
     cube = catalogue['cube']
