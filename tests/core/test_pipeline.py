@@ -132,7 +132,7 @@ def test_two_instances_of_one_kind_are_kept(make_pipeline, camera, T_base_camera
 def test_one_object_seen_as_two_kinds_is_the_surer_one(make_pipeline, camera, T_base_camera,
                                                        catalogue, resting_pose):
     T = resting_pose(catalogue['cube'])
-    pipeline = make_pipeline([('rectangular_prism', T, 0.7), ('cube', T, 0.9)])
+    pipeline = make_pipeline([('rectangular_prism', T, 0.83), ('cube', T, 0.9)])
     [detection] = pipeline.estimate(IMAGE, camera, T_base_camera)
     assert detection.object_name == 'cube'
     assert len(pipeline.detect(IMAGE, camera, T_base_camera).candidates) == 2

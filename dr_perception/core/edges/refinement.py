@@ -102,8 +102,8 @@ class EdgeRefinement:
             none = np.zeros(0)
             return Refined(T_camera_object, covariance, none, np.zeros((0, EVIDENCE_COUNT)), none,
                            none)
-        image = smoothed(image_rgb, _region(camera, T_camera_object,
-                                             self._edges.reach_m[kinds]))
+        image = smoothed(image_rgb,
+                         _region(camera, T_camera_object, self._edges.reach_m[kinds]))
         prior = np.linalg.inv(covariance)
         T, moved, information = T_camera_object, np.zeros((len(kinds), 6)), prior
         # Poses move by so little that the outline stays on the same part of the object.
