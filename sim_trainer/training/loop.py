@@ -54,6 +54,8 @@ logger = logging.getLogger(__name__)
 EMA_DECAY = 0.998
 GRADIENT_CLIP = 5.0
 PREFETCHED_BATCHES = 3
+#: Steps after which the time that is left is told: the first ones compile and fill caches.
+PACE_STEPS = (10, 40)
 
 
 class Interrupted(Exception):
@@ -111,7 +113,8 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
 
     forward = compiled(network, settings)
     bfloat16 = uses_bfloat16(settings.mixed_precision, group.device)
-    saved_at = time.monotonic()
+    saved_at = paced_at = time.monotonic()
+    begin, end = (step + count for count in PACE_STEPS)
     snapshots = snapshot_steps(settings.steps, settings.snapshots)
     with _stop_requests() as stop, tqdm(
             total=settings.steps, initial=step, desc='training', unit='step',
@@ -138,6 +141,11 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             step += 1
             _average(averaged, network, min(EMA_DECAY, step / (step + 10.0)))
             bar.update()
+            if step == begin:
+                paced_at = time.monotonic()
+            elif step == end and group.first:
+                logger.info('%s', pace(time.monotonic() - paced_at, end - begin,
+                                       settings.steps - step))
             means = log.add(step, {'loss': mean_loss, **values}, last=step == settings.steps)
             if means:
                 bar.set_postfix({k: f'{v:.3g}' for k, v in means.items()})
@@ -151,6 +159,13 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                 saved_at = time.monotonic()
     save()
     return averaged.eval(), elapsed_s + time.monotonic() - started_at
+
+
+def pace(seconds: float, steps: int, left: int) -> str:
+    """Return what ``steps`` that took ``seconds`` mean for the steps that are left."""
+    each_s = seconds / steps
+    return (f'{each_s:.2f} s a step: about {math.ceil(each_s * left / 60)} minutes for the '
+            f'remaining {left} steps')
 
 
 def snapshot_steps(steps: int, count: int) -> set[int]:

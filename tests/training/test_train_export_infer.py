@@ -17,6 +17,7 @@
 import dataclasses
 import json
 from pathlib import Path
+import re
 import signal
 
 from dr_perception import PinholeCamera, PoseEstimator
@@ -27,7 +28,7 @@ from sim_trainer.configuration.schema import load_config
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import CheckpointError, ConfigurationError, TrainingError
 from sim_trainer.objects.catalogue import build_catalogue
-from sim_trainer.training import run
+from sim_trainer.training import loop, run
 from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from sim_trainer.training.contract import make_contract
 from sim_trainer.training.loop import config_key, Interrupted, train
@@ -115,6 +116,16 @@ def test_ctrl_c_saves(frames, tmp_path):
     with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
         train(task, config, tmp_path)
     assert load_checkpoint(tmp_path / 'checkpoint.pt', config_key(config))['step'] == 1
+
+
+def test_the_time_that_is_left_is_told(frames, tmp_path, caplog, monkeypatch):
+    config, folder = frames
+    monkeypatch.setattr(loop, 'PACE_STEPS', (1, 3))
+    with caplog.at_level('INFO'):
+        train(_new_task(config, folder), config, tmp_path)
+    assert re.search(r' s a step: about 1 minutes for the remaining 2 steps', caplog.text)
+    assert loop.pace(60.0, 30, 2900) == (
+        '2.00 s a step: about 97 minutes for the remaining 2900 steps')
 
 
 def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(frames, tmp_path):
