@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
 import onnx
 from onnx import numpy_helper
 from sim_trainer.errors import CheckpointError
@@ -47,7 +46,7 @@ def read_exported(path: Path) -> dict[str, Tensor]:
         weights = {tensor.name[len(_PREFIX):]: torch.from_numpy(
                        numpy_helper.to_array(tensor).copy())
                    for tensor in graph.initializer if tensor.name.startswith(_PREFIX)}
-    except (DecodeError, ValueError, TypeError, OSError) as error:
+    except Exception as error:      # protobuf's own errors, of bytes and of fields
         raise CheckpointError(f'{path}: not an ONNX model ({type(error).__name__}); give a '
                               'model.onnx that train wrote') from error
     if not weights:
