@@ -30,10 +30,11 @@ from dr_perception.core.objects import ObjectModel
 
 #: Key of the ONNX metadata entry that holds the contract.
 METADATA_KEY = 'dr_perception.contract'
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 #: Versions that can be read: 1 knows the head ``centres`` alone, and the first four weights; 2
-#: does not refine poses along edges; 3 scales what the support plane says with the rest.
-READABLE_VERSIONS = (1, 2, 3, 4)
+#: does not refine poses along edges; 3 scales what the support plane says with the rest; 4 gives
+#: the network the picture alone.
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
 #: A contract is tens of kilobytes (meshes of primitives) to a few megabytes (meshes of scans).
 MAX_JSON_BYTES = 16 << 20
 #: Names of the graph's input and outputs.
@@ -60,7 +61,7 @@ TRUST_WEIGHT_COUNTS = (0, 3)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How a picture goes into the graph: uint8 (N, H, W, 3) RGB.
+    """How a picture goes into the graph: uint8 (N, H, W, ``channels``), RGB first.
 
     Attributes:
         multiple_px: height and width are padded to multiples of this.
@@ -69,12 +70,20 @@ class InputSpec:
             ``focal_tolerance`` (a factor), so that objects appear as large as in training.
         focal_tolerance: largest factor that is not resized.
         max_pixels: larger pictures are made smaller.
+        plane_px_per_m: the usual scale of the support plane, pixels a metre, that the codes of the
+            fourth channel go by (``plane_scale``); 0: there is none.
     """
 
     multiple_px: int
     focal_px: float
     focal_tolerance: float
     max_pixels: int
+    plane_px_per_m: float = 0.0
+
+    @property
+    def channels(self) -> int:
+        """Channels of the graph's picture."""
+        return 4 if self.plane_px_per_m > 0 else 3
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,7 @@ class ModelContract:
             contract = cls(
                 name=str(data['name']),
                 objects=tuple(ObjectModel.from_json(entry) for entry in data['objects']),
-                input=_spec(InputSpec, data['input']),
+                input=_input(data['input'], version),
                 decoder=_decoder(data['decoder'], version),
                 support_plane_z_m=float(data['support_plane_z_m']),
                 trained_range=dict(data['trained_range']), provenance=dict(data['provenance']),
@@ -238,6 +247,9 @@ class ModelContract:
         if self.decoder.head not in HEADS:
             raise ContractError(f'the contract has decoder.head = {self.decoder.head!r}; expected '
                                 f'{" or ".join(HEADS)}')
+        if not 0 <= self.input.plane_px_per_m < math.inf:
+            raise ContractError('the contract has input.plane_px_per_m = '
+                                f'{self.input.plane_px_per_m}; expected 0 or more')
         for key in (*_EDGE_KEYS, 'image_sigma_px'):
             if not 0 <= getattr(self.decoder, key) < math.inf:
                 raise ContractError(f'the contract has decoder.{key} = '
@@ -266,14 +278,14 @@ class ModelContract:
                                     f'decoder.edge_prior_scale = {self.decoder.edge_prior_scale}')
 
 
-def _spec(cls: type, data: dict[str, Any]) -> Any:
+def _input(data: dict[str, Any], version: int) -> InputSpec:
     numbers = {}
-    for name, annotation in cls.__annotations__.items():
-        value = data[name]
+    for name, annotation in InputSpec.__annotations__.items():
+        value = data[name] if name != 'plane_px_per_m' or version >= 5 else 0.0
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ContractError(f'the contract has {name} = {value!r}; expected a number')
         numbers[name] = int(value) if annotation == 'int' else float(value)
-    return cls(**numbers)
+    return InputSpec(**numbers)
 
 
 def _decoder(data: dict[str, Any], version: int) -> DecoderSpec:

@@ -30,6 +30,7 @@ from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
+from dr_perception.core.plane_scale import plane_channel, with_channel
 from dr_perception.core.pose_solving import (plane_information, PoseFit, scaled_covariance,
                                              shift_covariance, solve_poses, SupportPlane)
 from dr_perception.core.preprocessing import network_input, NetworkInput
@@ -53,7 +54,10 @@ class Network(Protocol):
     """Anything that runs the model's graph."""
 
     def run(self, image_rgb: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Compute outputs by name, float32 (1, channels, h, w), of (1, H, W, 3) uint8."""
+        """Compute outputs by name, float32 (1, channels, h, w), of (1, H, W, C) uint8.
+
+        C is the contract's ``input.channels``.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,8 @@ class PosePipeline:
         self._edges = EdgeRefinement(MeshEdges(contract.objects))
         self._diameters_m = np.array([model.diameter_m for model in contract.objects])
         self._timing_ms: dict[str, float] = {}
+        self._plane_place: tuple | None = None      # what ``_plane_channel`` is of
+        self._plane_channel = np.zeros((0, 0), np.uint8)
 
     @property
     def last_timing_ms(self) -> dict[str, float]:
@@ -164,8 +170,9 @@ class PosePipeline:
         """All candidates with their poses, before score, suppression and threshold."""
         start = time.perf_counter()
         prepared = network_input(image_rgb, camera, self.contract.input)
+        graph_image = self._graph_image(prepared, T_base_camera)
         prepared_at = time.perf_counter()
-        outputs = self._network.run(prepared.image_rgb[None])
+        outputs = self._network.run(graph_image[None])
         run_at = time.perf_counter()
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
@@ -189,6 +196,23 @@ class PosePipeline:
             'decode': (decoded_at - run_at) * 1e3, 'pose': (done_at - decoded_at) * 1e3}
         return RawDetections(candidates, fit, features, plane, shift_covariance(
             fit.T_camera_object[:, :3, 3], prepared.camera, normals, decoder.image_sigma_px))
+
+    def _graph_image(self, prepared: NetworkInput, T_base_camera: np.ndarray | None
+                     ) -> np.ndarray:
+        """(H, W, C) what the graph takes: the picture, and how large things look on the plane."""
+        spec = self.contract.input
+        if spec.channels == 3:
+            return prepared.image_rgb
+        height_px, width_px = prepared.image_rgb.shape[:2]
+        # Most cameras stand still.
+        place = (prepared.camera, width_px, height_px,
+                 None if T_base_camera is None else T_base_camera.tobytes())
+        if place != self._plane_place:
+            self._plane_channel = plane_channel(
+                width_px, height_px, prepared.camera, T_base_camera,
+                self.contract.support_plane_z_m, spec.plane_px_per_m)
+            self._plane_place = place
+        return with_channel(prepared.image_rgb, self._plane_channel)
 
     def _candidates(self, outputs: Mapping[str, np.ndarray], prepared: NetworkInput
                     ) -> Candidates:

@@ -107,8 +107,11 @@ def measure_batch(network: OnnxNetwork, images_rgb: Sequence[np.ndarray], camera
     Raises:
         ModelFileError: the graph takes no such batch.
     """
-    inputs = np.stack([network_input(images_rgb[i % len(images_rgb)], camera,
-                                     network.contract.input).image_rgb for i in range(batch)])
+    spec = network.contract.input
+    inputs = np.stack([network_input(images_rgb[i % len(images_rgb)], camera, spec).image_rgb
+                       for i in range(batch)])
+    if spec.channels > 3:       # what stands in it does not change the time
+        inputs = np.concatenate([inputs, np.zeros_like(inputs[..., :1])], 3)
     times_ms = []
     for number in range(-1, -(-repeat // batch)):
         start_s = time.perf_counter()

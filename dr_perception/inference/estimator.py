@@ -61,8 +61,9 @@ class PoseEstimator(PosePipeline):
             InferenceError: see ``OnnxNetwork.run``.
             ModelFileError: it answers with NaN or infinity.
         """
-        multiple = self.contract.input.multiple_px
-        shape = (1, -(-height_px // multiple) * multiple, -(-width_px // multiple) * multiple, 3)
+        spec = self.contract.input
+        shape = (1, *(-(-side // spec.multiple_px) * spec.multiple_px
+                      for side in (height_px, width_px)), spec.channels)
         for name, output in self._network.run(np.zeros(shape, np.uint8)).items():
             if not np.isfinite(output).all():
                 raise ModelFileError(f'{self.model_path}: {name!r} of a black picture is NaN or '

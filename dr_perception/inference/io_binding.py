@@ -44,7 +44,7 @@ class BoundSession:
         self._lock = threading.Lock()
 
     def run(self, image_rgb: np.ndarray) -> dict[str, np.ndarray]:
-        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures."""
+        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, C) uint8 pictures."""
         image_rgb = np.ascontiguousarray(image_rgb)
         with self._lock:
             # A binding of its own for each run: outputs have another size with every picture's.

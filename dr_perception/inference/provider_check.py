@@ -140,7 +140,8 @@ def _run_once(path: Path, name: str, multiple_px: int, folder: str
     options.profile_file_prefix = str(Path(folder) / 'profile')
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=[name])
     side_px = 4 * multiple_px
-    session.run(None, {INPUT_NAME: np.zeros((1, side_px, side_px, 3), np.uint8)})
+    channels = session.get_inputs()[0].shape[3]
+    session.run(None, {INPUT_NAME: np.zeros((1, side_px, side_px, channels), np.uint8)})
     events = json.loads(Path(session.end_profiling()).read_text(encoding='utf-8'))
     nodes = Counter(event['args']['provider'] for event in events
                     if event.get('cat') == 'Node' and event.get('args', {}).get('provider'))

@@ -102,7 +102,7 @@ class OnnxNetwork:
         self._check_graph()
 
     def run(self, image_rgb: np.ndarray) -> dict[str, np.ndarray]:
-        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, 3) uint8 pictures.
+        """Return outputs by name, float32 (N, channels, h, w), of (N, H, W, C) uint8 pictures.
 
         Raises:
             InferenceError: no memory left, or the provider failed.
@@ -141,20 +141,21 @@ class OnnxNetwork:
     def _check_graph(self) -> None:
         inputs = {i.name: (i.type, i.shape) for i in self._session.get_inputs()}
         kind, shape = inputs.get(INPUT_NAME, (None, None))
+        channels = self.contract.input.channels
         if list(inputs) != [INPUT_NAME] or kind != 'tensor(uint8)' or len(shape) != 4 \
-                or shape[3] != 3:
+                or shape[3] != channels:
             raise ContractError(
                 f'{self.path}: the graph takes {inputs}; the contract wants one input '
-                f'{INPUT_NAME!r}, tensor(uint8) of shape (N, H, W, 3)')
+                f'{INPUT_NAME!r}, tensor(uint8) of shape (N, H, W, {channels})')
         if any(isinstance(size, int) for size in shape[1:3]):
             raise ContractError(f'{self.path}: the graph takes pictures of {shape[2]}x{shape[1]} '
                                 'alone; the contract wants any height and width')
         outputs = {o.name: o.shape for o in self._session.get_outputs()}
-        for name, channels in self.contract.output_channels().items():
+        for name, count in self.contract.output_channels().items():
             got = outputs.get(name)
-            if got is None or len(got) != 4 or got[1] != channels:
+            if got is None or len(got) != 4 or got[1] != count:
                 raise ContractError(f'{self.path}: the graph gives {name!r} of shape {got}; the '
-                                    f'contract wants {channels} channels (N, C, h, w)')
+                                    f'contract wants {count} channels (N, C, h, w)')
 
 
 def open_session(path: Path, providers: list[str], threads: int = 0

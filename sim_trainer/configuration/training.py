@@ -44,6 +44,9 @@ class NetworkConfig:
     #: residual: blocks at strides 8, 16 and 32. More than the weights of start_from have begin as
     #: the identity
     blocks: tuple[int, int, int] = (2, 2, 1)
+    #: residual: the network is given how large things look on the support plane, pixel by pixel,
+    #: and so can tell sizes; where it is not known it does without
+    sees_plane: bool = False
     #: head centres: teach the visible surfaces as well. A hundred labelled cells for each centre;
     #: the maps are left out of the exported model. Needs masks, which BOP data sets may lack
     teach_surfaces: bool = False
@@ -59,6 +62,9 @@ class NetworkConfig:
         if self.backbone != 'residual' and self.blocks != NetworkConfig.blocks:
             raise ConfigurationError('training.network.blocks: only the backbone residual has '
                                      'them; leave the key out')
+        if self.backbone != 'residual' and self.sees_plane:
+            raise ConfigurationError('training.network.sees_plane: only the backbone residual does; '
+                                     'leave the key out')
         if not 0.25 <= self.width <= 4:
             raise ConfigurationError(f'training.network.width: {self.width:g}; expected 0.25...4')
 

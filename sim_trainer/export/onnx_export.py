@@ -35,7 +35,7 @@ OPSET = 17
 
 
 class _Deployed(nn.Module):
-    """uint8 (N, H, W, 3) in; heat probabilities, offsets and log scales out."""
+    """uint8 (N, H, W, C) in; heat probabilities, offsets and log scales out."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -59,7 +59,8 @@ def export_model(network: nn.Module, contract: ModelContract, path: Path) -> Non
     """
     deployed = _Deployed(_folded(network)).eval()
     temporary = path.with_suffix('.tmp')
-    example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
+    channels = contract.input.channels
+    example = torch.zeros(1, 64, 96, channels, dtype=torch.uint8)
     axes = {0: 'batch', 1: 'height', 2: 'width'}
     with warnings.catch_warnings():
         # The TorchScript exporter is deprecated in favour of one that needs onnxscript; for a
@@ -72,7 +73,7 @@ def export_model(network: nn.Module, contract: ModelContract, path: Path) -> Non
                           **{n: {0: 'batch', 2: 'rows', 3: 'columns'} for n in OUTPUT_NAMES}})
     write_contract(temporary, contract)
     try:
-        _compare(deployed, temporary)
+        _compare(deployed, temporary, channels)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -90,14 +91,14 @@ def write_contract(path: Path, contract: ModelContract) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _compare(deployed: nn.Module, path: Path) -> None:
+def _compare(deployed: nn.Module, path: Path, channels: int) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options,
                                            providers=['CPUExecutionProvider'])
     rng = np.random.default_rng(0)
     # Two sizes and a batch: a size that was baked into the graph shows.
-    for shape in ((1, 96, 128, 3), (2, 160, 96, 3)):
+    for shape in ((1, 96, 128, channels), (2, 160, 96, channels)):
         image = rng.integers(0, 256, shape, dtype=np.uint8)
         with torch.no_grad():
             wanted = deployed(torch.from_numpy(image))

@@ -65,7 +65,8 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
     return ModelContract(
         name=config.name, objects=catalogue,
         input=InputSpec(multiple_px=32, focal_px=focal_px, focal_tolerance=1.12,
-                        max_pixels=1_500_000),
+                        max_pixels=1_500_000,
+                        plane_px_per_m=usual_px_per_m(config) if network.sees_plane else 0.0),
         decoder=DecoderSpec(
             head=network.head, stride_px=network.stride, offset_unit_px=OFFSET_UNIT_PX,
             peak_threshold=0.15, score_threshold=SCORE_THRESHOLD, score_weights=plain_weights,
@@ -83,6 +84,14 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
                     'steps': config.training.steps, 'batch_size': config.training.batch_size,
                     'network': vars(network).copy(), 'torch': torch.__version__,
                     'machine': platform.processor() or platform.machine()})
+
+
+def usual_px_per_m(config: SceneConfig) -> float:
+    """Pixels that a metre takes where the nominal camera looks at."""
+    camera = config.camera
+    distance_m = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
+    return round(float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale
+                 / float(distance_m), 2)
 
 
 def _covered(pictures: Sequence[BopPicture]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Protocol
 
 import cv2
 from dr_perception.core.objects import ObjectModel
+from dr_perception.core.plane_scale import (block_centres, plane_channel, plane_codes, spread,
+                                            with_channel)
 from dr_perception.core.transforms import transform_points
 import numpy as np
 from sim_trainer.configuration.sensor import SensorConfig
@@ -41,6 +43,9 @@ OCCLUDER_PROBABILITY = 0.15
 #: Samples in which nothing is to be found (``nothing``); with 0.03 something was found in a third
 #: of the views upside down.
 NOTHING_PROBABILITY = 0.05
+#: Samples in which the support plane is not known, and by how much (a part, standard deviation)
+#: its scale is told wrong in the others: cameras are calibrated by people.
+NO_PLANE_PROBABILITY, PLANE_SCALE_ERROR = 0.15, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +109,7 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture (H, W, 3) uint8 with its targets."""
+    """One picture (H, W, 3 or 4) uint8, as the network takes it, with its targets."""
 
     image_rgb: np.ndarray
     targets: Targets
@@ -121,7 +126,8 @@ class SampleMaker:
     """Makes sample number n of a run from a frame; the same for the same seed, frame and n."""
 
     def __init__(self, catalogue: tuple[ObjectModel, ...], seed: int, sensor: SensorConfig,
-                 targets: TargetMaker, roll_deg: float = 0.0) -> None:
+                 targets: TargetMaker, roll_deg: float = 0.0,
+                 usual_px_per_m: float = 0.0) -> None:
         """Prepare.
 
         Args:
@@ -130,8 +136,10 @@ class SampleMaker:
             sensor: its laws.
             targets: of the head.
             roll_deg: by how much the drawn camera is rolled at most.
+            usual_px_per_m: see ``InputSpec.plane_px_per_m``; 0: samples have three channels.
         """
         self._seed, self._sensor, self._make_targets = seed, sensor, targets
+        self._usual_px_per_m = usual_px_per_m
         self._upside_down = may_turn(roll_deg + TURN_DEG)
         self._keypoints = [CanonicalKeypoints(model) for model in catalogue]
 
@@ -150,8 +158,24 @@ class SampleMaker:
         elif rng.random() < OCCLUDER_PROBABILITY:
             occluded = _paint_occluders(rng, image)
         image = apply_sensor(image, draw_sensor(rng, self._sensor))
+        if self._usual_px_per_m:
+            image = with_channel(image, self._plane_channel(rng, frame, A, *size))
         return Sample(image, self._make_targets(View(
             *size, seen, A, ids, occluded)))
+
+    def _plane_channel(self, rng: np.random.Generator, frame: Frame, A: np.ndarray,
+                       width_px: int, height_px: int) -> np.ndarray:
+        """(H, W) codes of the plane that the frame's objects stand on, as the sample shows it."""
+        known, error = rng.random() >= NO_PLANE_PROBABILITY, rng.normal(0, PLANE_SCALE_ERROR)
+        if not known:
+            return plane_channel(width_px, height_px, frame.camera, None, 0.0, 1.0)
+        centres = block_centres(width_px, height_px)
+        linear = A[:, :2]
+        pixels = (centres.reshape(-1, 2) - A[:, 2]) @ np.linalg.inv(linear).T
+        zoom = np.sqrt(np.linalg.det(linear)) * np.exp(error)
+        codes = plane_codes(pixels, frame.camera, frame.T_base_camera, 0.0, self._usual_px_per_m,
+                            zoom)
+        return spread(codes.reshape(centres.shape[:2]), width_px, height_px)
 
     def _seen(self, frame: Frame, A: np.ndarray) -> list[Seen]:
         seen = []

@@ -23,6 +23,7 @@ from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
 from sim_trainer.training.compiling import compiled
+from sim_trainer.training.contract import usual_px_per_m
 from sim_trainer.training.heads.centres import CentreTargets
 from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
@@ -33,8 +34,6 @@ from torch import nn, Tensor
 #: Weights of the losses beside the heat's; all terms are of the order of 1 when training has
 #: settled.
 KEYPOINT_WEIGHT, SURFACE_WEIGHT = 0.25, 0.5
-
-
 #: Pictures that statistics are measured on before training begins.
 FIRST_PICTURES = 32
 
@@ -70,8 +69,10 @@ class KeypointTask:
             targets = SurfaceTargets(len(catalogue), network.stride)
         else:
             targets = CentreTargets(len(catalogue), network.stride, network.teach_surfaces)
-        self._maker = SampleMaker(catalogue, config.seed, config.randomization.sensor, targets,
-                                  config.randomization.viewpoint.roll_deg)
+        self._maker = SampleMaker(
+            catalogue, config.seed, config.randomization.sensor, targets,
+            config.randomization.viewpoint.roll_deg,
+            usual_px_per_m(config) if network.sees_plane else 0.0)
         self.network = build_network(network, len(catalogue), KEYPOINT_COUNT)
         self._heat_loss = compiled(heat_loss, config.training)
 

@@ -134,6 +134,22 @@ def test_a_model_of_version_3_scales_what_the_plane_says(small):
     assert 'image_sigma_px = -0.1; expected 0 or more' in _refused(json.dumps(data))
 
 
+def test_a_model_of_version_4_sees_the_picture_alone(small):
+    data = copy.deepcopy(small)
+    data['format_version'] = 4
+    del data['input']['plane_px_per_m']
+    contract = ModelContract.from_json(json.dumps(data))
+    assert contract.input.plane_px_per_m == 0 and contract.input.channels == 3
+    assert ModelContract.from_json(contract.to_json()).input == contract.input
+    data['format_version'] = 5
+    assert "lacks the key 'plane_px_per_m'" in _refused(json.dumps(data))
+    data['input']['plane_px_per_m'] = 695.5
+    assert ModelContract.from_json(json.dumps(data)).input.channels == 4
+    for wrong in (-1.0, float('inf'), float('nan')):
+        data['input']['plane_px_per_m'] = wrong
+        assert 'has input.plane_px_per_m = ' in _refused(json.dumps(data))
+
+
 @pytest.mark.parametrize('changes, message', [
     ({'edge_prior_scale': 1.0}, 'has one of decoder.edge_prior_scale and decoder.camera_edge'),
     ({'edge_prior_scale': -1.0}, 'has decoder.edge_prior_scale = -1.0; expected 0 or more'),
@@ -174,7 +190,7 @@ def test_a_contract_error_is_a_users_error():
     ('{"format_version": ' + '1' * 5000 + '}', 'the contract is not valid JSON'),
     ('[1]', 'the contract is not a JSON object'),
     ('{}', 'the contract has format version None; this version of dr_perception reads 1 and 2'),
-    ('{"format_version": 5}', 'format version 5; this version of dr_perception reads 1 and 2'),
+    ('{"format_version": 6}', 'format version 6; this version of dr_perception reads 1 and 2'),
     ('{"format_version": "1"}', "format version '1'; this version of dr_perception reads 1 and 2"),
     ('{"format_version": 1}', "the contract lacks the key 'name'")])
 def test_what_is_no_contract_is_refused(text, message):

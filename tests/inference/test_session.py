@@ -26,7 +26,10 @@ from dr_perception import PinholeCamera, PoseEstimator  # noqa: E402, I100
 from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
                                          ModelContract)
 from dr_perception.core.errors import ContractError, ModelFileError, ProviderError  # noqa: E402
+from dr_perception.core.transforms import look_at  # noqa: E402
 from dr_perception.inference import session  # noqa: E402
+from dr_perception.inference.benchmark import measure_batch  # noqa: E402
+from dr_perception.inference.provider_check import check_provider  # noqa: E402
 from dr_perception.inference.session import OnnxNetwork, open_session, read_metadata  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402
 from sim_trainer.objects import primitives  # noqa: E402
@@ -94,6 +97,42 @@ def test_the_estimator_of_a_file(good):
     camera = PinholeCamera(100.0, 100.0, 34.5, 24.5, 70, 50)
     # An untrained network finds nothing: its heat is about 0.01 everywhere.
     assert estimator.estimate(np.zeros((50, 70, 3), np.uint8), camera) == []
+
+
+@pytest.fixture(scope='module')
+def seeing(contract, tmp_path_factory):
+    """Return the path of a model that is told how large things look on the plane."""
+    path = tmp_path_factory.mktemp('seeing') / 'seeing.onnx'
+    told = dataclasses.replace(contract, input=dataclasses.replace(contract.input,
+                                                                   plane_px_per_m=120.0))
+    torch.manual_seed(0)
+    network = KeypointNetwork(2, 9, widths=(8, 8, 8, 8), sees_plane=True)
+    torch.nn.init.normal_(network.backbone.planes[0].weigh.weight)
+    export_model(network, told, path)
+    return path
+
+
+def test_a_model_that_sees_the_plane_takes_four_channels(seeing):
+    estimator = PoseEstimator.from_file(seeing, threads=1)
+    estimator.warm_up(width_px=70, height_px=50)
+    network = OnnxNetwork(seeing, threads=1)
+    image = np.full((2, 64, 96, 4), 90, np.uint8)
+    image[1, ..., 3] = 0
+    heat = network.run(image)['heat']
+    assert not np.allclose(heat[0], heat[1], atol=1e-5)
+    camera = PinholeCamera(100.0, 100.0, 34.5, 24.5, 70, 50)
+    T_base_camera = look_at((0.5, 0.0, 0.5), (0.0, 0.0, 0.0))
+    for pose in (T_base_camera, None):
+        assert estimator.estimate(np.zeros((50, 70, 3), np.uint8), camera, pose) == []
+    assert check_provider(seeing, 'CPUExecutionProvider', 32).runs_model
+    assert measure_batch(network, [np.zeros((50, 70, 3), np.uint8)], camera, 2, 2) > 0
+
+
+def test_a_contract_that_knows_no_plane_is_refused_with_four_channels(seeing, contract, tmp_path):
+    path = tmp_path / 'model.onnx'
+    path.write_bytes(seeing.read_bytes())
+    write_contract(path, contract)
+    assert 'tensor(uint8) of shape (N, H, W, 3)' in _refused(ContractError, path)
 
 
 def test_the_file_may_be_gone_once_it_is_open(good, tmp_path):
@@ -179,7 +218,7 @@ def test_a_broken_contract_is_named_with_its_file(good, tmp_path):
     path = _changed(good, tmp_path, break_it)
     assert _refused(ContractError, path) == (
         f'{path}: the contract has format version 9; this version of dr_perception reads '
-        '1 and 2 and 3 and 4')
+        '1 and 2 and 3 and 4 and 5')
 
 
 def test_fewer_objects_than_channels(good, contract, tmp_path):

@@ -16,6 +16,7 @@
 
 import copy
 
+from dr_perception.core.contract import InputSpec
 import onnx
 import pytest
 from sim_trainer.configuration.training import NetworkConfig
@@ -28,7 +29,10 @@ import torch
 from torch import nn
 
 
-class _NoContract:
+class _Contract:
+    def __init__(self, channels):
+        self.input = InputSpec(32, 100.0, 1.12, 10 ** 6, 100.0 * (channels - 3))
+
     def to_json(self):
         return '{}'
 
@@ -58,7 +62,7 @@ def exported(request, tmp_path):
     """Return a network and its model.onnx."""
     network = used(request.param)
     path = tmp_path / 'model.onnx'
-    export_model(network, _NoContract(), path)
+    export_model(network, _Contract(3), path)
     return network, path, request.param
 
 
@@ -100,7 +104,7 @@ def test_folded_normalizations_alone_would_not_train(exported):
 
 def test_more_blocks_begin_as_the_identity(tmp_path, caplog):
     network, path = used(), tmp_path / 'model.onnx'
-    export_model(network, _NoContract(), path)
+    export_model(network, _Contract(3), path)
     torch.manual_seed(7)
     deeper = build_network(NetworkConfig(blocks=(3, 4, 2)), 3, 9)
     with caplog.at_level('INFO'):
@@ -110,6 +114,34 @@ def test_more_blocks_begin_as_the_identity(tmp_path, caplog):
     _same(network, deeper.train(), pictures())
     sum(output.square().mean() for output in deeper(pictures())).backward()
     assert deeper.backbone.down16[4].second[1].weight.grad.abs().max() > 0
+
+
+def test_a_network_that_sees_the_plane_begins_as_one_that_does_not(tmp_path):
+    network, path = used(), tmp_path / 'model.onnx'
+    export_model(network, _Contract(3), path)
+    seeing = build_network(NetworkConfig(sees_plane=True), 3, 9)
+    codes = torch.full((4, 1, 64, 96), 100.0)
+    codes[0] = 0
+    told = torch.cat([pictures(), codes], 1)
+    start_from(seeing, path, lambda: told)
+    with torch.no_grad():
+        for wanted, got in zip(network(pictures()), seeing.eval()(told)):
+            torch.testing.assert_close(wanted, got, atol=2e-4, rtol=1e-3)
+    sum(output.square().mean() for output in seeing.train()(told)).backward()
+    for layer in seeing.backbone.planes:
+        assert layer.weigh.weight.grad.abs().max() > 0
+        torch.nn.init.normal_(layer.weigh.weight)
+    seeing.eval()
+    with torch.no_grad():
+        other = told.clone()
+        other[1:, 3] = 50
+        a, b = seeing(told)[0], seeing(other)[0]
+        assert torch.equal(a[0], b[0]) and not torch.allclose(a[1], b[1])
+    export_model(seeing, _Contract(4), path)
+    again = build_network(NetworkConfig(sees_plane=True), 3, 9)
+    start_from(again, path, lambda: told)
+    _same(seeing, again.eval(), told)
+    _same(seeing, again.train(), told)
 
 
 def test_other_files_are_told(tmp_path):

@@ -17,6 +17,7 @@
 from pathlib import Path
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.plane_scale import plane_codes
 from dr_perception.core.transforms import look_at, make_transform
 import numpy as np
 import pytest
@@ -87,6 +88,45 @@ def test_a_marked_centre_is_where_the_heat_is(catalogue):
         assert np.abs(centre - cell).max() < 3.2
         assert np.abs(centre - targets.keypoints_px[0][0, 0]).max() < 1.0
     assert seen > 20
+
+
+def test_the_plane_of_a_sample_is_that_of_its_camera(catalogue):
+    """Turned and enlarged, a sample tells of each place what the frame's camera sees there."""
+    camera = PinholeCamera(300.0, 300.0, 143.5, 111.5, 288, 224)
+    T_base_camera = look_at([0.9, 0.1, 0.5], [0.5, 0, 0])
+    # How large the plane looks, as a grey picture: what the sample shows and what it says agree.
+    v, u = np.mgrid[:224, :288]
+    scale = plane_codes(np.stack([u, v], -1).reshape(-1, 2).astype(float), camera, T_base_camera,
+                        0.0, 340.0).reshape(224, 288)
+    frame = Frame(np.repeat(scale[..., None], 3, 2), camera, T_base_camera, [])
+    maker = SampleMaker(catalogue, 3, SensorConfig(enabled=False),
+                        CentreTargets(len(catalogue), 4), usual_px_per_m=340.0)
+    zooms, errors, unknown = [], [], 0
+    for number in range(80):
+        image = maker(number, frame).image_rgb
+        assert image.shape == (192, 256, 4)
+        told = image[3::8, 3::8, 3].astype(float)
+        if not told.any():
+            unknown += 1
+            continue
+        shown = np.median(image[3::8, 3::8, :3], axis=2)
+        zooms.append(np.median(told / np.maximum(shown, 1)))
+        errors.append(np.percentile(np.abs(told / zooms[-1] - shown), 70))
+    assert 2 <= unknown <= 25
+    right = np.array(errors) < 2        # the others are pictures of nothing
+    assert right.mean() > 0.85
+    zooms = np.log(np.array(zooms)[right])
+    assert 0.03 < np.std(zooms) and np.abs(zooms).max() < 0.12
+
+
+def test_a_plane_that_is_told_changes_nothing_else(catalogue):
+    frame = _painted_frame(catalogue)
+    makers = [SampleMaker(catalogue, 3, SensorConfig(), CentreTargets(len(catalogue), 4),
+                          usual_px_per_m=usual) for usual in (0.0, 340.0)]
+    for number in range(5):
+        plain, told = (maker(number, frame) for maker in makers)
+        assert np.array_equal(plain.image_rgb, told.image_rgb[..., :3])
+        assert np.array_equal(plain.targets.heat, told.targets.heat)
 
 
 def _painted_frame(catalogue, ids=True, fraction=1.0):

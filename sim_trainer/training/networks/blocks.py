@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from dr_perception.core.plane_scale import UNKNOWN, USUAL
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -44,6 +45,23 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of ``x`` (N, C, H, W)."""
         return functional.relu(x + self.second(self.first(x)))
+
+
+class PlaneScale(nn.Module):
+    """What the codes of ``plane_scale`` add to features: nothing, until training changes it."""
+
+    def __init__(self, stride: int, channels: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.weigh = nn.Conv2d(2, channels, 1, bias=False)
+        nn.init.zeros_(self.weigh.weight)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return (N, channels, H / stride, W / stride) of codes (N, 1, H, W), 0...255."""
+        codes = codes[:, :, self.stride // 2::self.stride, self.stride // 2::self.stride]
+        known = (codes > UNKNOWN).to(codes.dtype)
+        # Over the reference scene's table, the scale goes from three quarters to five quarters.
+        return self.weigh(torch.cat([(codes * (4 / USUAL) - 4.0) * known, known], 1))
 
 
 class CrossStage(nn.Module):

@@ -14,7 +14,8 @@
 
 """The localization network: maps of the object kinds, and keypoints with their scale.
 
-Input (N, 3, H, W) RGB 0...255; H and W are multiples of 32. Every cell (stride 4 or 8) gives, for
+Input (N, 3, H, W) RGB 0...255, with ``sees_plane`` the codes of ``plane_scale`` as a fourth
+channel; H and W are multiples of 32. Every cell (stride 4 or 8) gives, for
 each object kind, log-odds (that an instance's centre lies there, or that its surface is seen
 there: the head decides), and for the instance that it answers for, the offsets to its K keypoints
 (in units of ``OFFSET_UNIT_PX``) and the logarithm of their Laplace scale in pixels.
@@ -69,7 +70,8 @@ class KeypointNetwork(nn.Module):
 
         While surfaces are taught, their log-odds (N, C, h, w) as well.
         """
-        features = self.backbone((image - 117.0) * (1 / 64.0))
+        features = self.backbone((image[:, :3] - 117.0) * (1 / 64.0), *(
+            [image[:, 3:]] if image.shape[1] > 3 else []))
         outputs = self.out(features).split(
             [self.object_count, 2 * self.keypoint_count, self.keypoint_count], dim=1)
         if self.surface is not None and self.training:
@@ -80,7 +82,8 @@ class KeypointNetwork(nn.Module):
 def build_network(settings: NetworkConfig, object_count: int, keypoint_count: int
                   ) -> KeypointNetwork:
     """Return the network of a configuration, with new weights."""
-    blocks = {'blocks': settings.blocks} if settings.backbone == 'residual' else {}
+    more = ({'blocks': settings.blocks, 'sees_plane': settings.sees_plane}
+            if settings.backbone == 'residual' else {})
     return KeypointNetwork(object_count, keypoint_count, settings.backbone, settings.stride,
                            settings.head == 'centres' and settings.teach_surfaces,
-                           width=settings.width, **blocks)
+                           width=settings.width, **more)
