@@ -169,6 +169,8 @@ class PosePipeline:
                T_base_camera: np.ndarray | None = None) -> RawDetections:
         """All candidates with their poses, before score, suppression and threshold."""
         start = time.perf_counter()
+        if T_base_camera is not None:
+            T_base_camera = check_transform(T_base_camera, 'T_base_camera')
         prepared = network_input(image_rgb, camera, self.contract.input)
         graph_image = self._graph_image(prepared, T_base_camera)
         prepared_at = time.perf_counter()
@@ -233,9 +235,8 @@ class PosePipeline:
         decoder = self.contract.decoder
         plane = None
         if T_base_camera is not None:
-            plane = SupportPlane(check_transform(T_base_camera, 'T_base_camera'),
-                                 self.contract.support_plane_z_m, decoder.plane_sigma_m,
-                                 decoder.tilt_sigma_rad)
+            plane = SupportPlane(T_base_camera, self.contract.support_plane_z_m,
+                                 decoder.plane_sigma_m, decoder.tilt_sigma_rad)
         kinds = candidates.object_index
         return solve_poses(self._keypoints_m[kinds], measured, sigma,
                            [self._resting[k] for k in kinds], plane)

@@ -63,8 +63,8 @@ class NetworkConfig:
             raise ConfigurationError('training.network.blocks: only the backbone residual has '
                                      'them; leave the key out')
         if self.backbone != 'residual' and self.sees_plane:
-            raise ConfigurationError('training.network.sees_plane: only the backbone residual does; '
-                                     'leave the key out')
+            raise ConfigurationError('training.network.sees_plane: only the backbone residual '
+                                     'does; leave the key out')
         if not 0.25 <= self.width <= 4:
             raise ConfigurationError(f'training.network.width: {self.width:g}; expected 0.25...4')
 

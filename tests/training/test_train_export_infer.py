@@ -311,6 +311,8 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
     ('network.backbone', 'vgg', "training.network.backbone: 'vgg'; expected residual or csp"),
     ('network.stride', '16', 'training.network.stride: 16; expected 4 or 8'),
     ('network.blocks', '[1,2,30]', r'training.network.blocks: \[1, 2, 30\]; expected three'),
+    ('network', '{backbone: csp, blocks: [1, 1, 1]}', 'network.blocks: only the backbone res'),
+    ('network', '{backbone: csp, sees_plane: true}', 'network.sees_plane: only the backbone resi'),
     ('network.width', '9', 'training.network.width: 9; expected 0.25...4'),
     ('optimizer', 'sgd', "training.optimizer: 'sgd'; expected muon or adamw"),
     ('muon_learning_rate', '2', 'training.muon_learning_rate: 2; expected a number between 0 '
