@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from sim_trainer.errors import CheckpointError
+from sim_trainer.export.exported_weights import normalize_anew, read_exported, unfolded
 from sim_trainer.training.checkpoint import read_weights
-from sim_trainer.training.exported_weights import normalize_anew, read_exported, unfolded
 from sim_trainer.training.networks.blocks import Residual
 from torch import nn, Tensor
 

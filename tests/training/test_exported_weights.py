@@ -21,8 +21,8 @@ import onnx
 import pytest
 from sim_trainer.configuration.training import NetworkConfig
 from sim_trainer.errors import CheckpointError
+from sim_trainer.export.exported_weights import normalize_anew, read_exported, unfolded
 from sim_trainer.export.onnx_export import export_model
-from sim_trainer.training.exported_weights import normalize_anew, read_exported, unfolded
 from sim_trainer.training.networks.keypoints import build_network
 from sim_trainer.training.start import start_from
 import torch

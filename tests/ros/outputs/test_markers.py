@@ -196,6 +196,8 @@ def test_a_viewer_that_comes_back_begins_with_a_clean_table(
     publisher, = (p for p in node.publishers if p.topic_name.endswith('/markers'))
     # The graph forgets a reader before its writers do: the writer's own count decides.
     until(lambda: publisher.get_subscription_count() == 0)
+    # Detections come before markers: those of the second image say that the first is done with.
+    ask(camera, detections)
     ask(camera, detections)
     later = ros_graph.listen(MarkerArray, 'pose_estimator/markers')
     ask(camera, later)
