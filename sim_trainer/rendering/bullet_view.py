@@ -30,9 +30,8 @@ from sim_trainer.scene.record import Body, Light, SceneRecord
 UNITS_PER_M = 4.0
 SHADOW_BIAS_UNITS = 0.05
 FAR_M = 12.0
-#: Middle (m) and half width (m) of what the shadow map must hold.
-SHADOW_CENTRE_M = (0.5, 0.0, 0.05)
-SHADOW_REACH_M = 0.45
+#: How much of the lit area's reach the shadow map must hold: it is coarse.
+_SHADOW_REACH = 0.73
 
 
 def projection_matrix(camera: PinholeCamera, near_m: float) -> list[float]:
@@ -68,11 +67,12 @@ def shadow_view(scene: SceneRecord, camera: PinholeCamera
     the world's origin. The origin is placed so that the middle of the workspace falls on the
     middle of that view, and the light so far off that the workspace fits into it.
     """
-    centre = np.array(SHADOW_CENTRE_M)
+    centre = shadow_centre_m(scene)
     offset = np.array(first_light(scene).position_m) - centre
     direction = offset / np.linalg.norm(offset)
     view = min(camera.width_px / camera.fx_px, camera.height_px / camera.fy_px)
-    distance_m = max(float(np.linalg.norm(offset)), 2 * SHADOW_REACH_M / view)
+    reach_m = _SHADOW_REACH * scene.lit_area.reach_m
+    distance_m = max(float(np.linalg.norm(offset)), 2 * reach_m / view)
     side = np.cross(-direction, [0, 0, 1])
     side /= max(np.linalg.norm(side), 1e-9)
     down = np.cross(-direction, side)
@@ -91,7 +91,13 @@ def near_plane_m(camera: PinholeCamera, direction: np.ndarray, distance_m: float
 
 def first_light(scene: SceneRecord) -> Light:
     """Return the only lamp that PyBullet can draw; a lamp straight above where there is none."""
-    return scene.lights[0] if scene.lights else Light((0.5, 0.0, 2.0), (0.0, 0.0, 0.0), 0.0)
+    x, y, z = scene.lit_area.centre_m
+    return scene.lights[0] if scene.lights else Light((x, y, z + 2.0), (0.0, 0.0, 0.0), 0.0)
+
+
+def shadow_centre_m(scene: SceneRecord) -> np.ndarray:
+    """Return the middle (3,) of what the shadow map holds, in base: what stands on the table."""
+    return np.array(scene.lit_area.centre_m) + [0.0, 0.0, 0.05]
 
 
 def may_be_seen(body: Body, mesh: DrawMesh, scene: SceneRecord) -> bool:

@@ -208,8 +208,8 @@ class OpenGLRenderer:
         lights = scene.lights[:shaders.SHADOWED_LIGHTS]
         unused = shaders.SHADOWED_LIGHTS - len(lights)
         softness = [light.softness_m for light in lights] + [0.0] * unused + [SKY_SOFTNESS_M]
-        matrices = [lamp_matrix(np.array(light.position_m)) for light in lights]
-        matrices += [np.eye(4)] * unused + [sky_matrix()]
+        matrices = [lamp_matrix(np.array(light.position_m), scene.lit_area) for light in lights]
+        matrices += [np.eye(4)] * unused + [sky_matrix(scene.lit_area)]
         casts = np.array([body.casts_shadow for body in scene.bodies], bool)
         used = [light.shadow > 0 for light in lights] + [False] * unused
         used.append(scene.occlusion_strength > 0)

@@ -21,11 +21,12 @@ from dr_perception.core.transforms import invert_transform, look_at
 import numpy as np
 from sim_trainer.rendering.shaders import (BODY_VEC4S, DECAL_VEC4S, MAX_DECALS, MAX_LIGHTS,
                                            SHADOWED_LIGHTS)
-from sim_trainer.scene.record import Body, Decal, SceneRecord
+from sim_trainer.scene.record import Body, Decal, LitArea, SceneRecord
 
-#: Half width (m) and centre of the square that shadow maps cover: the table round the workspace.
-SHADOW_REACH_M = 0.62
-SHADOW_CENTRE_M = np.array((0.5, 0.0, 0.05))
+#: Height (m) of the middle of what shadow maps cover: what stands on the table.
+_SHADOW_HEIGHT_M = 0.05
+#: How deep shadow maps are, before and behind that middle, by the area's reach.
+_SHADOW_DEPTH = 1.45
 SKY_SOFTNESS_M = 0.04
 NEAR_M, FAR_M = 0.05, 16.0
 #: Ids of the id attachment: 0 everything else, 1 ... instances, this one the room and the sky.
@@ -133,24 +134,30 @@ def projection(camera: PinholeCamera) -> np.ndarray:
         [0, 0, 1, 0]])
 
 
-def lamp_matrix(position_m: np.ndarray) -> np.ndarray:
-    """Perspective clip coordinates of a lamp that looks at the table."""
-    distance = float(np.linalg.norm(position_m - SHADOW_CENTRE_M))
-    near, far = max(distance - 0.9, 0.1), distance + 0.9
-    zoom = distance / SHADOW_REACH_M
+def lamp_matrix(position_m: np.ndarray, area: LitArea) -> np.ndarray:
+    """Perspective clip coordinates of a lamp that looks at the lit area."""
+    centre = _shadow_centre_m(area)
+    distance = float(np.linalg.norm(position_m - centre))
+    depth = _SHADOW_DEPTH * area.reach_m
+    near, far = max(distance - depth, 0.1), distance + depth
+    zoom = distance / area.reach_m
     lens = np.array([[zoom, 0, 0, 0], [0, zoom, 0, 0],
                      [0, 0, (far + near) / (far - near), -2 * far * near / (far - near)],
                      [0, 0, 1, 0]])
-    return lens @ invert_transform(look_at(position_m, SHADOW_CENTRE_M, up=(0.3, 1.0, 0.0)))
+    return lens @ invert_transform(look_at(position_m, centre, up=(0.3, 1.0, 0.0)))
 
 
-def sky_matrix() -> np.ndarray:
+def sky_matrix(area: LitArea) -> np.ndarray:
     """Parallel light from almost straight above, for the dark round what stands on the table."""
-    position = SHADOW_CENTRE_M + [0.02, 0.01, 1.5]
-    view = invert_transform(look_at(position, SHADOW_CENTRE_M, up=(0.3, 1.0, 0.0)))
-    ortho = np.diag([1 / SHADOW_REACH_M, 1 / SHADOW_REACH_M, 1.0, 1.0])
+    centre = _shadow_centre_m(area)
+    view = invert_transform(look_at(centre + [0.02, 0.01, 1.5], centre, up=(0.3, 1.0, 0.0)))
+    ortho = np.diag([1 / area.reach_m, 1 / area.reach_m, 1.0, 1.0])
     ortho[2, 3] = -1.5
     return ortho @ view
+
+
+def _shadow_centre_m(area: LitArea) -> np.ndarray:
+    return np.array(area.centre_m) + [0.0, 0.0, _SHADOW_HEIGHT_M]
 
 
 def inside_frustum(clip: np.ndarray, centres_m: np.ndarray, radii_m: np.ndarray) -> np.ndarray:

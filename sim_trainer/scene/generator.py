@@ -144,7 +144,7 @@ class SceneGenerator:
                                    self.workspace_m, config.frames)
         if told_pose is not None:
             told = told_view(camera, told_pose, T_told_base, zoom)
-        lights, mood = random_lighting(rng('lighting'), randomization.lighting)
+        lights, mood = random_lighting(rng('lighting'), randomization.lighting, self.workspace_m)
         bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
                                      self.workspace_m,
                                      self._table(config.camera.T_base_camera).toward_camera)

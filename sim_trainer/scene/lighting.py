@@ -21,30 +21,45 @@ import colorsys
 import numpy as np
 from sim_trainer.configuration.randomization import LightingConfig
 from sim_trainer.rendering.patterns import PATTERN_COUNT
-from sim_trainer.scene.record import Light, Reflected
+from sim_trainer.scene.record import Light, LitArea, Reflected
 
-#: Point the lights are placed round, near the middle of the workspace.
-CENTRE_M = np.array([0.5, 0.0, 0.0])
+#: How far shadows are drawn beyond the workspace.
+_BEYOND_M = 0.34
 #: Drawn light to mid-grey picture.
 _EXPOSURE = 1.3
 
 
-def nominal_lighting() -> tuple[tuple[Light, ...], dict[str, object]]:
+def lit_area(workspace_m: tuple[float, float, float, float]) -> LitArea:
+    """Return the area whose lamps and shadows a scene has, of the workspace (x0, x1, y0, y1)."""
+    x0, x1, y0, y1 = workspace_m
+    half = np.array([x1 - x0, y1 - y0]) / 2
+    # The square lies askew in the lamps' views: of large workspaces it must hold the corners too.
+    reach_m = max(float(half.max()) + _BEYOND_M, 1.1 * float(np.hypot(*half)))
+    return LitArea(((x0 + x1) / 2, (y0 + y1) / 2, 0.0), reach_m)
+
+
+def nominal_lighting(centre_m: np.ndarray) -> tuple[tuple[Light, ...], dict[str, object]]:
     """One white lamp to the side above the table, and an even room."""
-    lamp = Light((0.8, 0.5, 1.4), (1.6, 1.6, 1.6), 0.01)
+    lamp = Light(_floats(centre_m + [0.3, 0.5, 1.4]), (1.6, 1.6, 1.6), 0.01)
     return (lamp,), {'sky_color': (0.35, 0.35, 0.35), 'ground_color': (0.2, 0.2, 0.2),
                      'occlusion_strength': 0.5, 'exposure': _EXPOSURE}
 
 
-def random_lighting(rng: np.random.Generator, config: LightingConfig
+def random_lighting(rng: np.random.Generator, config: LightingConfig,
+                    workspace_m: tuple[float, float, float, float]
                     ) -> tuple[tuple[Light, ...], dict[str, object]]:
     """Lights (the first two may throw shadows), and the scene's sky, ground, room and exposure.
 
-    The sum of all light on the table is normalized before the exposure is drawn: otherwise four
-    lamps would mean a burnt picture and one lamp a black one, and the network would learn that.
+    The lamps stand round the middle of the workspace (x0, x1, y0, y1), spots point into it. The
+    sum of all light on the table is normalized before the exposure is drawn: otherwise four lamps
+    would mean a burnt picture and one lamp a black one, and the network would learn that.
     """
+    area = lit_area(workspace_m)
+    centre = np.array(area.centre_m)
     if not config.enabled:
-        return nominal_lighting()
+        lights, mood = nominal_lighting(centre)
+        return lights, {**mood, 'lit_area': area}
+    x0, x1, y0, y1 = workspace_m
     count = config.count.sample_int(rng)
     saturation = config.saturation.sample(rng)
     shares = rng.dirichlet(np.full(count, 1.5))
@@ -60,11 +75,11 @@ def random_lighting(rng: np.random.Generator, config: LightingConfig
         color = np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation * rng.random(), 1.0))
         power = share * (1 - ambient_share) * distance ** 2 / max(sine, 0.35)
         spot = config.spot.happens(rng)
-        target = CENTRE_M + (rng.random(3) - 0.5) * [0.4, 0.5, 0.0]
+        target = centre + (rng.random(3) - 0.5) * [x1 - x0, y1 - y0, 0.0]
         beam_deg = config.beam_deg.sample(rng)
         shadow = config.shadow_strength.sample(rng) if config.shadow.happens(rng) else 0.0
         lights.append(Light(
-            _floats(CENTRE_M + direction * distance), _floats(power * color),
+            _floats(centre + direction * distance), _floats(power * color),
             config.softness_m.sample(rng), _floats(target), beam_deg if spot else 360.0,
             config.specular.sample(rng), shadow))
     sky = np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 0.25), 1.0)) * ambient_share
@@ -74,6 +89,7 @@ def random_lighting(rng: np.random.Generator, config: LightingConfig
         'occlusion_strength': config.occlusion.sample(rng),
         'exposure': 2.0 ** config.exposure_stops.sample(rng) * _EXPOSURE,
         'reflected': _reflected(rng, config),
+        'lit_area': area,
     }
 
 

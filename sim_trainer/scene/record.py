@@ -107,7 +107,7 @@ class Light:
     position_m: tuple[float, float, float]
     color: tuple[float, float, float]
     softness_m: float
-    target_m: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    target_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     beam_deg: float = 360.0
     specular: float = 1.0
     shadow: float = 1.0
@@ -131,12 +131,26 @@ class Reflected:
 
 
 @dataclass(frozen=True)
+class LitArea:
+    """The part of the table that lamps stand round and that shadows fall on.
+
+    Attributes:
+        centre_m: the middle of the workspace on the table, in base.
+        reach_m: half the width of the square round it that shadow maps cover.
+    """
+
+    centre_m: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    reach_m: float = 0.62
+
+
+@dataclass(frozen=True)
 class SceneRecord:
     """One scene. The first two lights can throw shadows.
 
     ``background`` is the picture that stands behind the scene, ``sensor`` what lens, sensor and
     camera software do to the drawn picture; None for neither. ``told`` is the view that a
     calibration with errors tells; None where it is without. ``reflected`` None is an even room.
+    Records from before ``lit_area`` was written are of the area that it is by default.
     """
 
     bodies: tuple[Body, ...]
@@ -151,6 +165,7 @@ class SceneRecord:
     sensor: SensorDraw | None = None
     told: ToldView | None = field(default=None, metadata={'optional': True})
     reflected: Reflected | None = field(default=None, metadata={'optional': True})
+    lit_area: LitArea = field(default=LitArea(), metadata={'optional': True})
 
     @property
     def instances(self) -> tuple[Body, ...]:

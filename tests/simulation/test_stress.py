@@ -31,7 +31,7 @@ from sim_trainer.physics.asset_folder import asset_folder
 from sim_trainer.rendering.patterns import FAMILIES, HELD_OUT_FAMILIES, make_patterns
 from sim_trainer.scene.distractors import DistractorLibrary
 from sim_trainer.scene.generator import SceneGenerator
-from sim_trainer.scene.lighting import CENTRE_M, random_lighting
+from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import draw_sensor
 from sim_trainer.validation import stress
@@ -121,7 +121,7 @@ def test_lamps_are_those_of_no_training_picture(trained, drawn, name):
         assert 1 <= len(scene.lights) <= 2
         assert max(scene.sky_color) < law.ambient_share.low
         for light in scene.lights:
-            aim = np.subtract(light.position_m, CENTRE_M)
+            aim = np.subtract(light.position_m, scene.lit_area.centre_m)
             elevation_deg = np.degrees(np.arcsin(aim[2] / np.linalg.norm(aim)))
             assert 5 < elevation_deg < law.elevation_deg.low
             assert light.softness_m < law.softness_m.low and light.shadow > 0
@@ -272,7 +272,7 @@ def test_narrow_laws_and_wide_ones(reference_path, overrides):
         if name != 'lighting':
             assert after.sensor.enabled and _outside(draw.s_curve, before.sensor.tone.s_curve)
         if name != 'sensor':
-            _, mood = random_lighting(rng, after.lighting)
+            _, mood = random_lighting(rng, after.lighting, (0.3, 0.7, -0.28, 0.28))
             assert after.lighting.enabled
             assert _outside(np.log2(mood['exposure'] / 1.3), before.lighting.exposure_stops)
     assert splits['textures'].randomization.textures.enabled
