@@ -25,13 +25,21 @@ from sim_trainer.scene.record import Body
 
 #: The arm must leave this much room (m) round the camera, or it fills the picture.
 CAMERA_CLEARANCE_M = 0.35
+#: Links lower than this over the workspace, or beside it by less than that, push things over.
+_LOW_M, _BESIDE_M = 0.25, 0.15
 #: Attempts to find a configuration that reaches neither the table's things nor the camera.
 _TRIES = 8
 
 
 def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
-               T_base_camera: np.ndarray) -> list[Body]:
-    """Return the arm's links in a random configuration, a column, or nothing; not painted."""
+               T_base_camera: np.ndarray, workspace_m: tuple[float, float, float, float]
+               ) -> list[Body]:
+    """Return the arm's links in a random configuration, a column, or nothing; not painted.
+
+    The arm reaches neither the things of the workspace (x0, x1, y0, y1) nor the camera.
+    """
+    x0, x1, y0, y1 = workspace_m
+    low_m, high_m = np.array([x0, y0]) - _BESIDE_M, np.array([x1, y1]) + _BESIDE_M
     present, column = config.present.happens(rng), config.column.happens(rng)
     radius, height = rng.uniform(0.06, 0.2), rng.uniform(0.3, 1.5)
     place = rng.uniform([-0.1, -0.1], [0.08, 0.1])
@@ -44,7 +52,10 @@ def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
     for _ in range(_TRIES):
         poses = world.arm_poses(rng, config.joint_range)
         places = np.array([pose[:3, 3] for pose in poses])
-        low = ((places[:, 2] < 0.25) & (places[:, 0] > 0.15)).any()
+        over = ((places[:, :2] > low_m) & (places[:, :2] < high_m)).all(1)
+        # What stands beside the arm's own foot, its base is beside too.
+        over &= np.linalg.norm(places[:, :2], axis=1) > _BESIDE_M
+        low = (over & (places[:, 2] < _LOW_M)).any()
         near = np.linalg.norm(places - T_base_camera[:3, 3], axis=1).min()
         if not low and near > CAMERA_CLEARANCE_M:
             return [Body(link.mesh_name, pose, (1.0, 1.0, 1.0), plain_material('arm'), kind='arm')

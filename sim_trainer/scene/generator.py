@@ -149,7 +149,8 @@ class SceneGenerator:
                                      self.workspace_m,
                                      self._table(config.camera.T_base_camera).toward_camera)
         bodies += self._things(rng('objects'), rng('distractors'), T_base_camera)
-        bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera)
+        bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera,
+                             self.workspace_m)
         background = draw_background(rng('background'), randomization.background,
                                      self.textures.background_count)
         painted = self._painted(rng('textures'), bodies)

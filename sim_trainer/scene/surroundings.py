@@ -61,19 +61,20 @@ def _room(rng: np.random.Generator, config: SurroundingsConfig,
           workspace_m: tuple[float, float, float, float]) -> list[Body]:
     """Return the same for a camera on the side of +x."""
     x0, x1, y0, y1 = workspace_m
+    middle = ((x0 + x1) / 2, (y0 + y1) / 2)
     if not config.enabled:
         return [_slab('table', x0 - 0.3, x1 + 0.4, y0 - 0.4, y1 + 0.4, 0.05),
-                _box('room', (16, 16, 0.02), (0, 0, -0.76), 0.0),
-                *_walls((x0 - 1.8, y0 - 2.2, y1 + 2.2), 0.0)]
+                _box('room', (16, 16, 0.02), (*middle, -0.76), 0.0),
+                *_walls((x0 - 1.8, y0 - 2.2, y1 + 2.2), middle, 0.0)]
     # Objects at an edge have floor and walls behind them, and an outline of other contrasts.
     margins = [rng.uniform(0, _EDGE_M) if config.table_edge.happens(rng)
                else config.table_margin_m.sample(rng) for _ in range(4)]
     back, front, left, right = x0 - margins[0], x1 + margins[1], y0 - margins[2], y1 + margins[3]
     bodies = [_slab('table', back, front, left, right, rng.uniform(0.02, 0.3))]
     floor = -rng.uniform(0.3, 0.95)
-    bodies.append(_box('room', (16, 16, 0.02), (0, 0, floor - 0.01), 0.0))
+    bodies.append(_box('room', (16, 16, 0.02), (*middle, floor - 0.01), 0.0))
     bodies += _walls((x0 - rng.uniform(0.9, 3.3), y0 - rng.uniform(0.9, 3.7),
-                      y1 + rng.uniform(0.9, 3.7)), rng.normal(0, 0.1))
+                      y1 + rng.uniform(0.9, 3.7)), middle, rng.normal(0, 0.1))
     for _ in range(config.boxes.sample_int(rng)):
         size = rng.uniform(0.05, 0.7, 3)
         place = (rng.uniform(x0 - 2.1, back - 0.4), rng.uniform(y0 - 1.2, y1 + 1.2),
@@ -89,12 +90,14 @@ def _room(rng: np.random.Generator, config: SurroundingsConfig,
     return bodies
 
 
-def _walls(places_m: tuple[float, float, float], turn_rad: float) -> list[Body]:
+def _walls(places_m: tuple[float, float, float], middle_m: tuple[float, float],
+           turn_rad: float) -> list[Body]:
     """Return the wall behind at x, those on the left and right at y."""
     behind, left, right = places_m
+    x, y = middle_m
     return [_box('room', size, centre, turn_rad) for centre, size in (
-        ((behind, 0, 0), (0.05, 12, 8)), ((0, left, 0), (12, 0.05, 8)),
-        ((0, right, 0), (12, 0.05, 8)))]
+        ((behind, y, 0), (0.05, 12, 8)), ((x, left, 0), (12, 0.05, 8)),
+        ((x, right, 0), (12, 0.05, 8)))]
 
 
 def _slab(kind: str, x0: float, x1: float, y0: float, y1: float, thickness: float) -> Body:

@@ -17,7 +17,8 @@
 import dataclasses
 
 from dr_perception.core.transforms import make_transform
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from sim_trainer.configuration.laws import Chance, Range

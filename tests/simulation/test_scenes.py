@@ -20,6 +20,7 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.transforms import look_at, rotation_about, transform_points
 import numpy as np
 import pytest
+from sim_trainer.configuration.randomization import SurroundingsConfig
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
@@ -27,6 +28,7 @@ from sim_trainer.physics.world import PhysicsWorld
 from sim_trainer.scene.generator import SceneGenerator
 from sim_trainer.scene.materials import Painter
 from sim_trainer.scene.randomness import frame_rng
+from sim_trainer.scene.surroundings import random_surroundings
 from sim_trainer.sensor.effects import IDEAL
 
 
@@ -87,6 +89,33 @@ def test_only_the_named_randomizer_changes(generator):
 def test_an_impossible_scene_is_said(reference_path, override, text):
     with pytest.raises(ConfigurationError, match=text):
         SceneGenerator(load_config(reference_path, override))
+
+
+def test_an_arm_does_not_reach_into_a_workspace_elsewhere(reference_path):
+    made = SceneGenerator(load_config(reference_path.with_name('real_box.yaml'), [
+        'randomization.arm.present=1']))
+    try:
+        links = [[body.T_base_body[:3, 3] for body in made.scene(index).bodies
+                  if body.kind == 'arm'] for index in range(60)]
+        x0, x1, y0, y1 = made.workspace_m
+    finally:
+        made.close()
+    assert np.mean([len(places) > 1 for places in links]) > 0.7
+    for x, y, z in (place for places in links for place in places):
+        assert z > 0.25 or not (x0 < x < x1 and y0 < y < y1)
+
+
+def test_the_room_stands_round_the_workspace():
+    for toward_camera in ((1.0, 0.1), (-1.0, 0.0), (0.1, -1.0)):
+        for law in (SurroundingsConfig(), SurroundingsConfig(enabled=False)):
+            here, there = (random_surroundings(
+                np.random.default_rng(8), law, (0.3 + x, 0.7 + x, -0.2 + y, 0.2 + y),
+                np.array(toward_camera)) for x, y in ((0.0, 0.0), (-4.0, 7.0)))
+            assert len(here) == len(there) >= 5
+            for a, b in zip(here, there):
+                np.testing.assert_allclose(a.scale, b.scale)
+                np.testing.assert_allclose(b.T_base_body[:3, 3] - a.T_base_body[:3, 3],
+                                           (-4.0, 7.0, 0.0), atol=1e-9)
 
 
 def test_ten_thousand_draws_are_ten_thousand_textures(config):
