@@ -81,7 +81,8 @@ SPECS = (
                   'dr_perception/engines in the cache folder of the user (XDG_CACHE_HOME).'),
     ParameterSpec('threads', 0, 'CPU threads of the network; 0: one for each core.', 0, 256),
     ParameterSpec('base_frame', 'base_link',
-                  'Frame whose plane z = 0 the objects stand on; camera_pose is given in it.'),
+                  'Frame whose plane z = 0 (or the height that the model was trained for) the '
+                  'objects stand on; camera_pose is given in it.'),
     ParameterSpec('camera_pose', [], 'Pose of the camera (optical frame) in base_frame: x y z in '
                   'metres, qx qy qz qw. Empty: it comes from TF.',
                   kind=Parameter.Type.DOUBLE_ARRAY),

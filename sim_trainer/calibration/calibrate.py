@@ -49,9 +49,9 @@ def calibrate_camera(points: ImagePoints, camera: PinholeCamera,
     check_points(points)
     placement = placement or BoardPlacement()
     fits = solve_camera(points, camera)
-    above = [fit for fit in fits if fit.T_base_camera[2, 3] > 0]
+    above = [fit for fit in fits if fit.T_base_camera[2, 3] > plane_z_m]
     if not above:
-        check_above(fits[0].T_base_camera)
+        check_above(fits[0].T_base_camera, plane_z_m)
     best = above[0]
     focal = refine_focal(points, camera, best)
     plane_m, plane_rad = plane_sigmas(points, placement)

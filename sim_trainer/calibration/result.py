@@ -215,10 +215,11 @@ def plane_sigmas(points: ImagePoints, placement: BoardPlacement) -> tuple[float,
     return points.sigma_m / np.sqrt(count), float(points.sigma_m / spread[-1])
 
 
-def check_above(T_base_camera: np.ndarray) -> None:
+def check_above(T_base_camera: np.ndarray, plane_z_m: float) -> None:
     """Raise a CalibrationError for a camera below the table."""
-    if T_base_camera[2, 3] <= 0:
+    below_m = plane_z_m - T_base_camera[2, 3]
+    if below_m >= 0:
         raise CalibrationError(
-            f'the camera comes out {-T_base_camera[2, 3]:.3f} m below the table; x and y of the '
+            f'the camera comes out {below_m:.3f} m below the table; x and y of the '
             'marks may be swapped, or the board upside down in --board-at (z points out of the '
             'paper)')

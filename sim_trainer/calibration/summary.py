@@ -97,6 +97,8 @@ def yaml_of(result: CalibrationResult) -> str:
     camera = result.camera
     position, target, roll_deg = result.scene_view()
     moved_m, turned_rad = result.pivot_sigmas()
+    table = (f'# the table top of --plane-z-m: add it under workspace\n#   z_m: '
+             f'{_plain(result.plane_z_m)}\n' if result.plane_z_m else '')
     lens = '' if camera.distortion_model == 'none' else (
         f'  distortion_model: {camera.distortion_model}\n'
         f'  distortion: [{", ".join(map(_plain, camera.distortion))}]\n')
@@ -107,7 +109,7 @@ def yaml_of(result: CalibrationResult) -> str:
         f'  cx_px: {_plain(camera.cx_px)}\n  cy_px: {_plain(camera.cy_px)}\n{lens}'
         f'  position_m: [{_numbers(position, 4, ", ")}]\n'
         f'  look_at_m: [{_numbers(target, 4, ", ")}]\n'
-        f'  roll_deg: {roll_deg:.3f}\n'
+        f'  roll_deg: {roll_deg:.3f}\n{table}'
         '# standard deviations, at the point that the camera looks at\n'
         'calibration_error:\n'
         f'  position_m: {moved_m:.5f}\n  rotation_deg: {np.degrees(turned_rad):.4f}\n'

@@ -21,7 +21,7 @@ Lengths are metres, angles degrees where the name says ``_deg``. A range is ``[l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,6 @@ class CameraConfig:
         if np.linalg.norm(self.position_m) > 20:
             raise ConfigurationError(f'camera.position_m: {list(self.position_m)} is over 20 m '
                                      'from the base; give metres, not millimetres')
-        if self.position_m[2] <= 0:
-            raise ConfigurationError(f'camera.position_m: z = {self.position_m[2]:g}; the camera '
-                                     'must stand above the table top (z = 0)')
         try:
             self.camera
         except CameraError as error:
@@ -105,6 +102,11 @@ class CameraConfig:
         """The nominal pose (4x4)."""
         return self.pose_at(self.position_m)
 
+    def lowered(self, height_m: float) -> CameraConfig:
+        """Return the camera where it stands in a base frame that lies higher by this."""
+        (x, y, z), (a, b, c) = self.position_m, self.look_at_m
+        return replace(self, position_m=(x, y, z - height_m), look_at_m=(a, b, c - height_m))
+
     def pose_at(self, position_m: Sequence[float]) -> np.ndarray:
         """Return the pose (4x4) from another position, looking at the same point, rolled alike."""
         T_base_camera = look_at(position_m, self.look_at_m)
@@ -115,10 +117,12 @@ class CameraConfig:
 
 @dataclass(frozen=True)
 class WorkspaceConfig:
-    """The part of the table where objects stand."""
+    """The part of the table where objects stand, in the base frame."""
 
     x_m: Range
     y_m: Range
+    #: height of the table top
+    z_m: float = 0.0
 
     def __post_init__(self) -> None:
         for name, span in (('x_m', self.x_m), ('y_m', self.y_m)):
@@ -126,6 +130,9 @@ class WorkspaceConfig:
                 raise ConfigurationError(
                     f'workspace.{name}: [{span.low:g}, {span.high:g}] m; expected a span of at '
                     'least 0.02 m within 5 m of the base (metres, not millimetres)')
+        if not abs(self.z_m) <= 5:
+            raise ConfigurationError(f'workspace.z_m: {self.z_m:g} m; expected the height of the '
+                                     'table top within 5 m of the base (metres, not millimetres)')
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,11 @@ class SceneConfig:
             raise ConfigurationError(
                 f'training.object_name: {self.training.object_name!r}; tobin2017 localizes one '
                 f'object, one of {", ".join(names)}')
+        camera_z_m, table_z_m = self.camera.position_m[2], self.workspace.z_m
+        if camera_z_m <= table_z_m:
+            raise ConfigurationError(
+                f'camera.position_m: z = {camera_z_m:g}; the camera must stand above the table '
+                f'top (z = {table_z_m:g}: workspace.z_m)')
         if self.seed < 0:
             raise ConfigurationError(f'seed: {self.seed}; expected 0 or more')
 

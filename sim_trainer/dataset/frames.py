@@ -109,6 +109,8 @@ def scene_key(config: SceneConfig) -> str:
     data.pop('training')
     if not config.calibration_error.acts:       # the key of before there was this section
         data.pop('calibration_error')
+    if not config.workspace.z_m:                # likewise
+        data['workspace'].pop('z_m')
     for entry in data['objects']:
         entry.pop('subframes')      # where to grasp an object is not to be seen
     data['frames'] = {k: v for k, v in data['frames'].items()

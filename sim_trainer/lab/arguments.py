@@ -76,6 +76,8 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--pose', metavar='X,Y,Z,...', default=None,
                         help='of the camera in the base frame: x,y,z,look_x,look_y,look_z or '
                         'x,y,z,qx,qy,qz,qw of the optical frame')
+    parser.add_argument('--plane-z-m', type=float, default=0.0, metavar='M',
+                        help='height of the table top in the base frame (default: 0)')
     parser.add_argument('--name', metavar='N', help='of the lab (default: of the output file)')
     parser.add_argument('--output', type=Path, required=True, metavar='LAB.yaml')
     parser.add_argument('--force', action='store_true', help='replace an existing file')

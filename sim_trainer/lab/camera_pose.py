@@ -45,12 +45,13 @@ class NominalPose:
         return look_at(self.position_m, self.look_at_m, roll_rad=np.radians(self.roll_deg))
 
 
-def parse_pose(text: str) -> NominalPose:
+def parse_pose(text: str, table_z_m: float = 0.0) -> NominalPose:
     """Return a pose from numbers.
 
     Args:
         text: ``x,y,z,look_x,look_y,look_z`` (metres), or ``x,y,z,qx,qy,qz,qw``: translation and
             quaternion of the optical frame in the base frame, as tf2_echo prints it.
+        table_z_m: height of the table top in the base frame.
 
     Raises:
         ConfigurationError: not such numbers, or a camera that looks away from the table.
@@ -63,9 +64,9 @@ def parse_pose(text: str) -> NominalPose:
         raise ConfigurationError(f'--pose {text}: expected x,y,z,look_x,look_y,look_z (where the '
                                  'camera is and what it looks at, metres) or x,y,z,qx,qy,qz,qw '
                                  '(ros2 run tf2_ros tf2_echo base_link CAMERA_OPTICAL_FRAME)')
-    if values[2] <= 0:
+    if values[2] <= table_z_m:
         raise ConfigurationError(f'--pose {text}: z is {values[2]:g}; the camera must stand above '
-                                 'the table top (z = 0)')
+                                 f'the table top (z = {table_z_m:g}: --plane-z-m)')
     if max(np.abs(values[:3])) > 20:
         raise ConfigurationError(f'--pose {text}: over 20 m from the base; give metres, not '
                                  'millimetres')
@@ -80,10 +81,10 @@ def parse_pose(text: str) -> NominalPose:
         R = rotation_from_quat_xyzw(np.array(values[3:]))
     except ValueError as error:
         raise ConfigurationError(f'--pose {text}: {error}') from error
-    return nominal_pose(make_transform(R, values[:3]))
+    return nominal_pose(make_transform(R, values[:3]), table_z_m)
 
 
-def nominal_pose(T_base_camera: np.ndarray) -> NominalPose:
+def nominal_pose(T_base_camera: np.ndarray, table_z_m: float = 0.0) -> NominalPose:
     """Return the position, the point of the table in the middle and the roll of a pose (4x4).
 
     Raises:
@@ -93,9 +94,10 @@ def nominal_pose(T_base_camera: np.ndarray) -> NominalPose:
     if forward[2] > -0.02:
         raise ConfigurationError(
             f'the camera at {np.round(position, 3).tolist()} m looks along '
-            f'{np.round(forward, 2).tolist()}, not down to the table (z = 0); give the pose of '
-            'the optical frame (z forward, y down; its name ends in _optical_frame)')
-    distance = -position[2] / forward[2]
+            f'{np.round(forward, 2).tolist()}, not down to the table (z = {table_z_m:g}); '
+            'give the pose of the optical frame (z forward, y down; its name ends in '
+            '_optical_frame)')
+    distance = (table_z_m - position[2]) / forward[2]
     # Right over the point it looks at there is no horizon: a millimetre aside there is one.
     target = position + distance * forward
     if np.linalg.norm((target - position)[:2]) < 1e-3:
@@ -107,15 +109,24 @@ def nominal_pose(T_base_camera: np.ndarray) -> NominalPose:
                        tuple(float(round(v, 4)) for v in target), round(roll_deg, 2) + 0.0)
 
 
-def visible_workspace(camera: PinholeCamera, pose: NominalPose
+def lifted_pose(pose: NominalPose, height_m: float) -> NominalPose:
+    """Return the pose of a camera that stands and looks higher by this."""
+    (x, y, z), (a, b, c) = pose.position_m, pose.look_at_m
+    return NominalPose((x, y, round(z + height_m, 4)), (a, b, round(c + height_m, 4)),
+                       pose.roll_deg)
+
+
+def visible_workspace(camera: PinholeCamera, pose: NominalPose, table_z_m: float = 0.0
                       ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the largest rectangle (x, y ranges in metres, base) in the middle that is seen.
+
+    It lies at the height ``table_z_m`` in the base frame.
 
     Raises:
         ConfigurationError: not even a small one is.
     """
     T_camera_base = invert_transform(pose.T_base_camera)
-    middle = np.array([pose.look_at_m[0], pose.look_at_m[1], 0.0])
+    middle = np.array([pose.look_at_m[0], pose.look_at_m[1], table_z_m])
     best, area = None, 0.0
     border = _BORDER * np.array([camera.width_px, camera.height_px])
     sides = np.arange(_SIDES_M[0], _SIDES_M[1] + 0.01, 0.04)

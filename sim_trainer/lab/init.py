@@ -25,7 +25,8 @@ import numpy as np
 from sim_trainer.configuration.objects import ObjectConfig, UNITS_M
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.errors import ConfigurationError
-from sim_trainer.lab.camera_pose import DEFAULT_POSE, NominalPose, parse_pose, visible_workspace
+from sim_trainer.lab.camera_pose import (DEFAULT_POSE, lifted_pose, NominalPose, parse_pose,
+                                         visible_workspace)
 from sim_trainer.lab.camera_topic import camera_of
 from sim_trainer.lab.object_check import (entry_of_file, object_name, symmetry_text, yaml_entry,
                                           yaml_text)
@@ -49,11 +50,13 @@ def run_init(arguments: argparse.Namespace) -> int:
     if output.exists() and not arguments.force:
         raise ConfigurationError(f'{output}: is there already; --force replaces it')
     camera = camera_of(arguments.camera, arguments.rectified)
-    pose = parse_pose(arguments.pose or DEFAULT_POSE)
+    table_z_m = arguments.plane_z_m
+    pose = (lifted_pose(parse_pose(DEFAULT_POSE), table_z_m) if arguments.pose is None
+            else parse_pose(arguments.pose, table_z_m))
     entries = [entry_of_file(_relative(path), arguments.unit, arguments.up)
                for path in arguments.meshes]
     text = scene_yaml(arguments.name or object_name(output), camera, arguments.camera, pose,
-                      entries, output, arguments.pose is None)
+                      entries, output, arguments.pose is None, table_z_m)
     temporary = output.with_name(f'.{output.name}.{os.getpid()}')
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +78,8 @@ def run_init(arguments: argparse.Namespace) -> int:
 
 
 def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
-               entries: list[ObjectConfig], output: Path, guessed: bool) -> str:
+               entries: list[ObjectConfig], output: Path, guessed: bool,
+               table_z_m: float = 0.0) -> str:
     """Return the text of the scene YAML: the lines that matter, each with its meaning.
 
     Raises:
@@ -85,11 +89,11 @@ def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
     for twice in {n for n in names if names.count(n) > 1}:
         raise ConfigurationError(f'two meshes are named {twice!r}; rename one of the files: names '
                                  'become topics and TF frames')
-    x, y = visible_workspace(camera, pose)
+    x, y = visible_workspace(camera, pose, table_z_m)
     lines = [
         f'# {name}: written by python -m sim_trainer init. Metres, pixels, degrees; frame '
         'base_link,',
-        '# x forward, z up, table top z = 0. Next:',
+        f'# x forward, z up, table top z = {table_z_m:g}. Next:',
         f'#   python -m sim_trainer check {output}',
         f'#   python -m sim_trainer train {output} --output runs/{name}',
         f'name: {yaml_text(name)}',
@@ -113,6 +117,7 @@ def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
         lines.append(f'  roll_deg: {pose.roll_deg:g}              # turn of the picture')
     lines += ['workspace:                    # the part of the table where objects stand',
               f'  x_m: {_list(x)}', f'  y_m: {_list(y)}',
+              f'  z_m: {_number(table_z_m)}                    # height of the table top',
               'arm_urdf: kuka_iiwa/model.urdf  # your arm: a path, or null',
               'objects:                      # each mesh with its unit; symmetry: auto searches']
     for entry in entries:

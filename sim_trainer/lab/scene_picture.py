@@ -115,7 +115,7 @@ def view_lines(config: SceneConfig) -> list[str]:
     camera, T = config.camera.camera, config.camera.T_base_camera
     x, y = config.workspace.x_m, config.workspace.y_m
     grid = np.stack([*np.meshgrid(np.linspace(x.low, x.high, 21), np.linspace(y.low, y.high, 21)),
-                     np.zeros((21, 21))], -1).reshape(-1, 3)
+                     np.full((21, 21), config.workspace.z_m)], -1).reshape(-1, 3)
     points = transform_points(invert_transform(T), grid)
     pixels = camera.project(points)
     inside = ((pixels >= -0.5) & (pixels < [camera.width_px - 0.5, camera.height_px - 0.5])
@@ -143,9 +143,9 @@ def view_lines(config: SceneConfig) -> list[str]:
 
 def _draw_frame(image: np.ndarray, config: SceneConfig, picture: BopPicture) -> None:
     """Workspace and base axes on a picture, in place."""
-    x, y = config.workspace.x_m, config.workspace.y_m
-    corners = np.array([[x.low, y.low, 0], [x.high, y.low, 0], [x.high, y.high, 0],
-                        [x.low, y.high, 0]])
+    x, y, z = config.workspace.x_m, config.workspace.y_m, config.workspace.z_m
+    corners = np.array([[x.low, y.low, z], [x.high, y.low, z], [x.high, y.high, z],
+                        [x.low, y.high, z]])
     for start, end in zip(corners, np.roll(corners, -1, 0)):
         _polyline(image, picture, np.linspace(start, end, 30), _WORKSPACE_RGB)
     for axis, color in zip(np.eye(3), _AXES_RGB):
@@ -154,12 +154,12 @@ def _draw_frame(image: np.ndarray, config: SceneConfig, picture: BopPicture) -> 
 
 def _draw_grid(image: np.ndarray, config: SceneConfig, picture: BopPicture) -> None:
     """Lines on the table at every 10 cm of base, in place: to be compared with a ruler."""
-    x, y = config.workspace.x_m, config.workspace.y_m
+    x, y, z = config.workspace.x_m, config.workspace.y_m, config.workspace.z_m
     for value in np.arange(np.ceil(x.low * 10), np.floor(x.high * 10) + 1) / 10:
-        _polyline(image, picture, np.linspace([value, y.low, 0], [value, y.high, 0], 30),
+        _polyline(image, picture, np.linspace([value, y.low, z], [value, y.high, z], 30),
                   _GRID_RGB, 1)
     for value in np.arange(np.ceil(y.low * 10), np.floor(y.high * 10) + 1) / 10:
-        _polyline(image, picture, np.linspace([x.low, value, 0], [x.high, value, 0], 30),
+        _polyline(image, picture, np.linspace([x.low, value, z], [x.high, value, z], 30),
                   _GRID_RGB, 1)
 
 

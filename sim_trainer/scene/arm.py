@@ -32,11 +32,19 @@ _TRIES = 8
 
 
 def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
-               T_base_camera: np.ndarray, workspace_m: tuple[float, float, float, float]
-               ) -> list[Body]:
+               T_base_camera: np.ndarray, workspace_m: tuple[float, float, float, float],
+               table_z_m: float = 0.0) -> list[Body]:
     """Return the arm's links in a random configuration, a column, or nothing; not painted.
 
     The arm reaches neither the things of the workspace (x0, x1, y0, y1) nor the camera.
+
+    Args:
+        rng: decides everything.
+        config: the law.
+        world: holds the arm.
+        T_base_camera: (4, 4) of the camera, in a base frame on the table, as all that is returned.
+        workspace_m: x from, to, y from, to, in the same.
+        table_z_m: height of the table in the arm's own base frame.
     """
     x0, x1, y0, y1 = workspace_m
     low_m, high_m = np.array([x0, y0]) - _BESIDE_M, np.array([x1, y1]) + _BESIDE_M
@@ -50,7 +58,8 @@ def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
         return [Body('unit_cylinder', pose, (float(radius), float(radius), float(height)),
                      plain_material('arm'), kind='arm')]
     for _ in range(_TRIES):
-        poses = world.arm_poses(rng, config.joint_range)
+        onto_table = make_transform(np.eye(3), [0, 0, -table_z_m])
+        poses = [onto_table @ pose for pose in world.arm_poses(rng, config.joint_range)]
         places = np.array([pose[:3, 3] for pose in poses])
         over = ((places[:, :2] > low_m) & (places[:, :2] < high_m)).all(1)
         # What stands beside the arm's own foot, its base is beside too.

@@ -31,6 +31,7 @@ from sim_trainer.rendering.meshes import draw_mesh, draw_mesh_file, DrawMesh
 from sim_trainer.scene.arm import random_arm
 from sim_trainer.scene.decals import with_decals
 from sim_trainer.scene.distractors import DistractorLibrary
+from sim_trainer.scene.lifting import lifted
 from sim_trainer.scene.lighting import random_lighting
 from sim_trainer.scene.materials import Painter, pictured, with_alike
 from sim_trainer.scene.miscalibration import miscalibrated, told_view
@@ -73,6 +74,8 @@ class SceneGenerator:
             ConfigurationError: a file cannot be used, or the objects cannot be placed or seen.
         """
         self.config = config
+        #: Scenes are made on a table at z = 0 and lifted to the height that it has in base.
+        self._camera = config.camera.lowered(config.workspace.z_m)
         randomization = config.randomization
         self.catalogue: tuple[ObjectModel, ...] = build_catalogue(config.objects)
         self.textures = TextureBank(config)
@@ -130,14 +133,14 @@ class SceneGenerator:
             changes = only is None or (randomizer or name) in only
             return frame_rng(config.seed, frame_index if changes else 0, name)
 
-        camera, T_base_camera = random_viewpoint(rng('viewpoint'), config.camera,
+        camera, T_base_camera = random_viewpoint(rng('viewpoint'), self._camera,
                                                  randomization.viewpoint)
         told, told_pose = None, None
         if config.calibration_error.acts:
             told_pose = T_base_camera
             T_base_camera, T_told_base, zoom = miscalibrated(
                 rng('calibration_error', 'viewpoint'), told_pose,
-                np.array(config.camera.look_at_m), config.calibration_error)
+                np.array(self._camera.look_at_m), config.calibration_error)
             camera = replace(camera, fx_px=camera.fx_px * zoom, fy_px=camera.fy_px * zoom)
         if not whole_picture:
             camera = random_window(rng('window', 'viewpoint'), camera, T_base_camera,
@@ -147,20 +150,21 @@ class SceneGenerator:
         lights, mood = random_lighting(rng('lighting'), randomization.lighting, self.workspace_m)
         bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
                                      self.workspace_m,
-                                     self._table(config.camera.T_base_camera).toward_camera)
+                                     self._table(self._camera.T_base_camera).toward_camera)
         bodies += self._things(rng('objects'), rng('distractors'), T_base_camera)
         bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera,
-                             self.workspace_m)
+                             self.workspace_m, config.workspace.z_m)
         background = draw_background(rng('background'), randomization.background,
                                      self.textures.background_count)
         painted = self._painted(rng('textures'), bodies)
         textures = randomization.textures
         if textures.enabled and not textures.count:
             painted = with_alike(rng('alike', 'textures'), painted, textures.alike, self._colors)
-        return SceneRecord(self._decalled(rng('decals', 'textures'), painted), lights,
-                           camera=camera, T_base_camera=T_base_camera, background=background,
-                           sensor=draw_sensor(rng('sensor'), randomization.sensor), told=told,
-                           **mood)
+        record = SceneRecord(self._decalled(rng('decals', 'textures'), painted), lights,
+                             camera=camera, T_base_camera=T_base_camera, background=background,
+                             sensor=draw_sensor(rng('sensor'), randomization.sensor), told=told,
+                             **mood)
+        return lifted(record, config.workspace.z_m)
 
     @property
     def physics_s(self) -> float:
@@ -217,7 +221,7 @@ class SceneGenerator:
         most = 0
         for trial in range(_TRIAL_SCENES):
             things = self._setter.objects(frame_rng(self.config.seed, trial, 'room'),
-                                          self._table(self.config.camera.T_base_camera))
+                                          self._table(self._camera.T_base_camera))
             most = max(most, len(things))
             if most >= wanted:
                 return
@@ -232,13 +236,14 @@ class SceneGenerator:
         x0, x1, y0, y1 = self.workspace_m
         grid = np.stack([*np.meshgrid(np.linspace(x0, x1, 9), np.linspace(y0, y1, 9)),
                          np.full((9, 9), 0.02)], -1).reshape(-1, 3)
-        config = self.config.camera
+        config = self._camera
         R, t = config.T_base_camera[:3, :3], config.T_base_camera[:3, 3]
         pixels = config.camera.project((grid - t) @ R)
         inside = ((pixels >= -0.5) & (pixels < [config.width_px - 0.5, config.height_px - 0.5])
                   ).all(1)
         if not inside.any():
             raise ConfigurationError(
-                f'camera: at {list(config.position_m)} m, looking at {list(config.look_at_m)} m, '
-                f'it sees nothing of the workspace x {x0:g}...{x1:g}, y {y0:g}...{y1:g} m; '
+                f'camera: at {list(self.config.camera.position_m)} m, looking at '
+                f'{list(self.config.camera.look_at_m)} m, it sees nothing of the '
+                f'workspace x {x0:g}...{x1:g}, y {y0:g}...{y1:g} m; '
                 'correct camera.position_m, camera.look_at_m or the workspace')

@@ -16,7 +16,8 @@
 
 Convention:
     The drawn scene's base frame lies on the true support. ``told`` is the base frame that the user
-    believes in: there the camera stands where calibration says and the support is z = 0.
+    believes in: there the camera stands where calibration says and the support is z = 0. Lifted
+    scenes (see ``lifting``) have both of them at the height of the table.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def make_contract(config: SceneConfig, catalogue: tuple[ObjectModel, ...],
     nominal = np.linalg.norm(np.array(camera.position_m) - camera.look_at_m)
     focal_px = float(np.sqrt(camera.fx_px * camera.fy_px)) * config.frames.scale
     return ModelContract(
-        name=config.name, objects=catalogue,
+        name=config.name, objects=catalogue, support_plane_z_m=config.workspace.z_m,
         input=InputSpec(multiple_px=32, focal_px=focal_px, focal_tolerance=1.12,
                         max_pixels=1_500_000,
                         plane_px_per_m=usual_px_per_m(config) if network.sees_plane else 0.0),

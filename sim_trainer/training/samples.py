@@ -127,7 +127,7 @@ class SampleMaker:
 
     def __init__(self, catalogue: tuple[ObjectModel, ...], seed: int, sensor: SensorConfig,
                  targets: TargetMaker, roll_deg: float = 0.0,
-                 usual_px_per_m: float = 0.0) -> None:
+                 usual_px_per_m: float = 0.0, plane_z_m: float = 0.0) -> None:
         """Prepare.
 
         Args:
@@ -137,9 +137,10 @@ class SampleMaker:
             targets: of the head.
             roll_deg: by how much the drawn camera is rolled at most.
             usual_px_per_m: see ``InputSpec.plane_px_per_m``; 0: samples have three channels.
+            plane_z_m: height of the support in the frames' base.
         """
         self._seed, self._sensor, self._make_targets = seed, sensor, targets
-        self._usual_px_per_m = usual_px_per_m
+        self._usual_px_per_m, self._plane_z_m = usual_px_per_m, plane_z_m
         self._upside_down = may_turn(roll_deg + TURN_DEG)
         self._keypoints = [CanonicalKeypoints(model) for model in catalogue]
 
@@ -173,8 +174,8 @@ class SampleMaker:
         linear = A[:, :2]
         pixels = (centres.reshape(-1, 2) - A[:, 2]) @ np.linalg.inv(linear).T
         zoom = np.sqrt(np.linalg.det(linear)) * np.exp(error)
-        codes = plane_codes(pixels, frame.camera, frame.T_base_camera, 0.0, self._usual_px_per_m,
-                            zoom)
+        codes = plane_codes(pixels, frame.camera, frame.T_base_camera, self._plane_z_m,
+                            self._usual_px_per_m, zoom)
         return spread(codes.reshape(centres.shape[:2]), width_px, height_px)
 
     def _seen(self, frame: Frame, A: np.ndarray) -> list[Seen]:

@@ -72,7 +72,7 @@ class KeypointTask:
         self._maker = SampleMaker(
             catalogue, config.seed, config.randomization.sensor, targets,
             config.randomization.viewpoint.roll_deg,
-            usual_px_per_m(config) if network.sees_plane else 0.0)
+            usual_px_per_m(config) if network.sees_plane else 0.0, config.workspace.z_m)
         self.network = build_network(network, len(catalogue), KEYPOINT_COUNT)
         self._heat_loss = compiled(heat_loss, config.training)
 

@@ -91,7 +91,8 @@ class Tobin2017Task:
         self._half_size_m = (workspace.y_m.high - workspace.y_m.low) / 2
         self.network = Tobin2017Network(
             np.array([(workspace.x_m.low + workspace.x_m.high) / 2,
-                      (workspace.y_m.low + workspace.y_m.high) / 2, 0.03]), self._half_size_m)
+                      (workspace.y_m.low + workspace.y_m.high) / 2, workspace.z_m + 0.03]),
+            self._half_size_m)
 
     def _place(self, frame: Frame) -> np.ndarray | None:
         """Return the object's position (3,) in the base frame, if the picture shows just one."""

@@ -70,8 +70,16 @@ def test_marks_without_a_picture(tmp_path, camera, view, capsys):
     assert _calibrate('--camera', NUMBERS, '--board', 'marks', '--marks',
                       tmp_path / 'marks.csv') == 0
     printed = capsys.readouterr().out
+    assert 'z_m' not in printed
     assert 'warning: mark 5 was left out: it lies 42.4 px from' in printed
     assert 'position 1.1000 0.0500 0.6500 m' in printed
+    assert _calibrate('--camera', NUMBERS, '--board', 'marks', '--marks', tmp_path / 'marks.csv',
+                      '--plane-z-m', 0.02) == 0
+    assert '# the table top of --plane-z-m: add it under workspace\n#   z_m: 0.02\n' in (
+        capsys.readouterr().out)
+    assert _calibrate('--camera', NUMBERS, '--board', 'marks', '--marks', tmp_path / 'marks.csv',
+                      '--plane-z-m', 0.7) == 2
+    assert 'comes out 0.050 m below the table' in capsys.readouterr().err
     assert _calibrate('--camera', '300,300,159.5,119.5,320,240', '--board', 'marks', '--marks',
                       tmp_path / 'marks.csv') == 2
     assert 'px lies outside of the picture of 320x240 px; give pixels of this' in (

@@ -130,6 +130,24 @@ def test_init_with_everything_said(lab, capsys):
                 'sub/cell.yaml', '--force')[0] == 0
 
 
+@pytest.mark.parametrize('pose', [None, '0.9,0.2,0.95,0.4,0.1,0.25'])
+def test_init_for_a_table_beside_the_arm(lab, capsys, pose):
+    given = [] if pose is None else ['--pose', pose]
+    code, _, _ = _run(capsys, 'init', '--camera', CAMERA, '--object', 'mug.stl', *given,
+                      '--plane-z-m', '0.25', '--output', 'lab.yaml')
+    assert code == 0 and 'table top z = 0.25' in (lab / 'lab.yaml').read_text()
+    config = load_config('lab.yaml')
+    assert config.workspace.z_m == 0.25 and config.camera.look_at_m[2] == 0.25
+    assert config.camera.position_m[2] == pytest.approx(0.9 if pose is None else 0.95)
+    code, printed, _ = _run(capsys, 'check', 'lab.yaml', '--output', 'seen')
+    assert code == 0 and 'sees 100 % of the workspace' in printed
+    for argv, message in ((['--pose', '1,0,0.2,0.5,0,0.25'],
+                           r'z is 0.2; the camera must stand above the table top (z = 0.25: --p'),
+                          (['--pose', '1,0,1,0,0,0,1'], 'not down to the table (z = 0.25); give')):
+        assert message in _refused(capsys, 'init', '--camera', CAMERA, '--object', 'mug.stl',
+                                   *argv, '--plane-z-m', '0.25', '--output', 'b.yaml')
+
+
 def _write(path, text):
     path.write_text(text)
     return path.name

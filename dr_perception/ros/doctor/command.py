@@ -75,9 +75,11 @@ def examine(options: argparse.Namespace) -> list[Section]:
     Raises:
         PerceptionError: an option that cannot be used.
     """
-    # The graph first: the sections that compute would make the doctor deaf meanwhile.
-    graph = _graph_sections(options)
     model_section, model_in_use = model.inspect(options.model)
+    # Then the graph: the sections that compute would make the doctor deaf meanwhile.
+    estimator = model_in_use.estimator
+    graph = _graph_sections(
+        options, 0.0 if estimator is None else estimator.contract.support_plane_z_m)
     sections = [versions.inspect()]
     providers_section, stages_section = Section('Execution providers'), Section('Time per stage')
     try:
@@ -91,7 +93,7 @@ def examine(options: argparse.Namespace) -> list[Section]:
     return [*sections, providers_section, model_section, *graph[:3], stages_section, *graph[3:]]
 
 
-def _graph_sections(options: argparse.Namespace) -> list[Section]:
+def _graph_sections(options: argparse.Namespace, plane_z_m: float) -> list[Section]:
     """Topics, CameraInfo, TF and the running node."""
     if versions.ros_problem():
         return [Section(title).skip('ROS 2 cannot be imported, see the section Versions')
@@ -100,7 +102,7 @@ def _graph_sections(options: argparse.Namespace) -> list[Section]:
     from dr_perception.ros.doctor.graph_watch import watch
     seen = watch(options.image, options.camera_info, options.seconds)
     return [topics.inspect(seen), camera_info.inspect(seen),
-            frames.inspect(seen, options.base_frame), node_status.inspect(seen)]
+            frames.inspect(seen, options.base_frame, plane_z_m), node_status.inspect(seen)]
 
 
 def _seconds(text: str) -> float:

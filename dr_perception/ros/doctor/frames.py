@@ -25,8 +25,14 @@ from dr_perception.ros.doctor.observation import Camera, Observation
 import numpy as np
 
 
-def inspect(seen: Observation, base_frame: str) -> Section:
-    """Look up the camera's pose in the base frame as the node does, at the image's stamp."""
+def inspect(seen: Observation, base_frame: str, plane_z_m: float = 0.0) -> Section:
+    """Look up the camera's pose in the base frame as the node does, at the image's stamp.
+
+    Args:
+        seen: what was heard.
+        base_frame: of the node.
+        plane_z_m: height of the model's support plane in it.
+    """
     section = Section('TF')
     section.facts['base frame'] = base_frame
     section.facts['frames heard of'] = ', '.join(seen.transforms.frames()) or 'none'
@@ -46,7 +52,7 @@ def inspect(seen: Observation, base_frame: str) -> Section:
                 'is', "set the driver's frame_id to its optical frame"))
         else:
             section.findings += _judge(seen, clean_frame_id(base_frame), frame, stamp_ns, section,
-                                       by_parameter)
+                                       by_parameter, plane_z_m)
     if not checked:
         section.skip("no image or CameraInfo told the camera's frame, see the section Image "
                      'topics')
@@ -63,7 +69,7 @@ def _frame_of(camera: Camera, seen: Observation) -> tuple[str | None, int]:
 
 
 def _judge(seen: Observation, base_frame: str, frame: str, stamp_ns: int, section: Section,
-           by_parameter: bool) -> list[Finding]:
+           by_parameter: bool, plane_z_m: float) -> list[Finding]:
     _add_path(seen, frame, section)
     try:
         T_base_camera = seen.transforms.lookup(base_frame, frame, 0)
@@ -83,11 +89,11 @@ def _judge(seen: Observation, base_frame: str, frame: str, stamp_ns: int, sectio
         + ' '.join(f'{v:.4f}' for v in quat_xyzw_from_rotation(T_base_camera[:3, :3])))
     findings = [ok(f'{base_frame!r} to {frame!r}: '
                    f'{"moving (" + ", ".join(moving) + ")" if moving else "static"}')]
-    height_m, view_z = float(T_base_camera[2, 3]), float(T_base_camera[2, 2])
+    height_m, view_z = float(T_base_camera[2, 3]) - plane_z_m, float(T_base_camera[2, 2])
     if height_m * view_z >= 0 or not np.isfinite(height_m):
         findings.append(warn(
-            f'the camera at height {height_m:.3f} m does not look at the plane z = 0 of '
-            f'{base_frame!r}',
+            f'the camera at height {height_m:.3f} m does not look at the plane z = {plane_z_m:g} '
+            f'of {base_frame!r}',
             f'see that {frame!r} is an optical frame (x right, y down, z forward), not the '
             "camera's body, and that z of the base frame points up"))
     return findings
