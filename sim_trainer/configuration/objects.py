@@ -42,6 +42,8 @@ SHAPES = {
 #: What a mesh takes beside its file, and what it is when it is not given.
 MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'symmetry': 'auto',
                  'turns_about_z': 1, 'round_about_z': False, 'flips': False}
+#: Twice this and things count as other ones: ``configuration.distractors.NEAREST_RATIO``.
+MOST_SIZE_SPREAD = 0.04
 #: unit of a mesh file -> metres.
 UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
 
@@ -105,6 +107,9 @@ class ObjectConfig:
     color: tuple[float, float, float] | None = None
     #: standard deviation of the colour: 0.05 well known, 0.2 roughly known; default 0.1
     color_spread: float | None = None
+    #: standard deviation by which the real thing is larger or smaller than its model, along each
+    #: axis, part of the size: 0 machined (default), 0.01 moulded, 0.03 cardboard
+    size_spread: float | None = None
     #: mesh: path of an .obj, .stl, .ply, .glb or .urdf file (joints at zero, in metres)
     file: str | None = None
     #: mesh: unit of the file's numbers: m (default), mm, cm or in
@@ -166,6 +171,10 @@ class ObjectConfig:
         if self.color is not None and not 0 <= self.color_spread <= 1:
             raise ConfigurationError(f'{label}: color_spread = {self.color_spread:g}; expected '
                                      '0...1')
+        if not 0 <= (self.size_spread or 0.0) <= MOST_SIZE_SPREAD:
+            raise ConfigurationError(
+                f'{label}: size_spread = {self.size_spread:g}; expected 0...{MOST_SIZE_SPREAD:g}, '
+                'a part of the size (0.03: 3 %); what differs by more is another object')
         if self.shape == 'mesh':
             self._check_mesh(label)
 

@@ -113,6 +113,8 @@ def scene_key(config: SceneConfig) -> str:
         data['workspace'].pop('z_m')
     for entry in data['objects']:
         entry.pop('subframes')      # where to grasp an object is not to be seen
+        if not entry['size_spread']:
+            entry.pop('size_spread')
     data['frames'] = {k: v for k, v in data['frames'].items()
                       if k not in ('workers', 'count', 'pool_count', 'bop')}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

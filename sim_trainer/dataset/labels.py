@@ -24,7 +24,7 @@ from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import invert_transform
 import numpy as np
 from sim_trainer.dataset.silhouettes import silhouette
-from sim_trainer.scene.record import SceneRecord
+from sim_trainer.scene.record import Body, SceneRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +49,27 @@ def label_scene(scene: SceneRecord, instance_ids: np.ndarray,
     labels = []
     for i, body in enumerate(scene.instances):
         model = catalogue[index[body.object_name]]
-        T_camera_object = T_camera_base @ body.T_base_body
+        T_camera_object = T_camera_base @ model_pose(body, model)
         whole = silhouette_area_px(model, T_camera_object, scene.camera)
         fraction = min(1.0, float(seen[i + 1]) / whole) if whole > 0 else 0.0
         labels.append(InstanceLabel(index[body.object_name], T_camera_object, fraction))
     return labels
+
+
+def model_pose(body: Body, model: ObjectModel) -> np.ndarray:
+    """T_base_object (4, 4) of the model that stands where a body of a little other size does.
+
+    What is drawn may be larger or smaller than its model (``size_spread``). The pose that a robot
+    wants, and that the support plane says, is of the model on the same support.
+    """
+    T = body.T_base_body
+    if body.scale == (1.0, 1.0, 1.0):
+        return T
+    lowest = (model.vertices_m @ T[2, :3]).min()
+    drawn_lowest = (model.vertices_m * body.scale @ T[2, :3]).min()
+    T = T.copy()
+    T[2, 3] += drawn_lowest - lowest
+    return T
 
 
 def count_ids(instance_ids: np.ndarray) -> np.ndarray:

@@ -82,7 +82,8 @@ class SceneGenerator:
         self._world = PhysicsWorld(config.arm_urdf)
         distractors = DistractorLibrary(randomization.distractors, config.seed, self.catalogue)
         self._setter = TableSetter(randomization.objects, self.catalogue, distractors,
-                                   self._world)
+                                   self._world,
+                                   [entry.size_spread or 0.0 for entry in config.objects])
         self._painter = Painter(randomization.textures, config.seed, self.textures.user_count)
         self._colors = {entry.name: (entry.color, entry.color_spread) for entry in config.objects
                         if entry.color is not None}
@@ -151,7 +152,8 @@ class SceneGenerator:
         bodies = random_surroundings(rng('surroundings'), randomization.surroundings,
                                      self.workspace_m,
                                      self._table(self._camera.T_base_camera).toward_camera)
-        bodies += self._things(rng('objects'), rng('distractors'), T_base_camera)
+        bodies += self._things(rng('objects'), rng('sizes', 'objects'), rng('distractors'),
+                               T_base_camera)
         bodies += random_arm(rng('arm'), randomization.arm, self._world, T_base_camera,
                              self.workspace_m, config.workspace.z_m)
         background = draw_background(rng('background'), randomization.background,
@@ -180,11 +182,11 @@ class SceneGenerator:
         return Table(np.array([x0, y0]) - MARGIN_M, np.array([x1, y1]) + MARGIN_M,
                      T_base_camera[:3, 3])
 
-    def _things(self, rng: np.random.Generator, distractor_rng: np.random.Generator,
-                T_base_camera: np.ndarray) -> list[Body]:
+    def _things(self, rng: np.random.Generator, size_rng: np.random.Generator,
+                distractor_rng: np.random.Generator, T_base_camera: np.ndarray) -> list[Body]:
         table = self._table(T_base_camera)
         drop = self.config.randomization.objects.dropped.happens(rng)
-        things = self._setter.objects(rng, table)
+        things = self._setter.objects(rng, table, size_rng)
         things += self._setter.others(distractor_rng, table, things)
         if drop and things:
             return self._setter.dropped(rng, things, (table.low_m + table.high_m) / 2)
@@ -221,7 +223,8 @@ class SceneGenerator:
         most = 0
         for trial in range(_TRIAL_SCENES):
             things = self._setter.objects(frame_rng(self.config.seed, trial, 'room'),
-                                          self._table(self._camera.T_base_camera))
+                                          self._table(self._camera.T_base_camera),
+                                          frame_rng(self.config.seed, trial, 'sizes'))
             most = max(most, len(things))
             if most >= wanted:
                 return

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dr_perception.core.objects import ObjectModel
@@ -37,6 +38,8 @@ HULL_CORNERS = 48
 HIDDEN_SHARE, TALLEST_M = (0.1, 1.0), 0.25
 #: It is at least so wide, in widths of the object.
 _HIDING_WIDTH = (0.4, 1.1)
+#: No real thing differs from its model by more standard deviations.
+_MOST_DEVIATIONS = 2.0
 #: Of the things of a crowded scene, the part that stands close to another.
 _CLOSE = 0.8
 
@@ -53,16 +56,25 @@ class TableSetter:
     """Sets the table of a scene."""
 
     def __init__(self, config: PlacementConfig, catalogue: tuple[ObjectModel, ...],
-                 distractors: DistractorLibrary, world: PhysicsWorld) -> None:
+                 distractors: DistractorLibrary, world: PhysicsWorld,
+                 size_spreads: Sequence[float]) -> None:
         self._config, self._catalogue = config, catalogue
+        self._size_spreads = size_spreads
         self._distractors, self._world = distractors, world
         self._vertices = {**{name: mesh[0] for name, mesh in distractors.meshes.items()},
                           **{model.name: model.vertices_m for model in catalogue}}
         self._hulls: dict[str, np.ndarray] = {}
         self._tumbled = {model.name: tumbled_faces(model) for model in catalogue}
 
-    def objects(self, rng: np.random.Generator, table: Table) -> list[_Thing]:
-        """Objects on their faces; those that found room."""
+    def objects(self, rng: np.random.Generator, table: Table, size_rng: np.random.Generator
+                ) -> list[_Thing]:
+        """Objects on their faces; those that found room.
+
+        Args:
+            rng: decides which, where and how they lie.
+            table: to be set.
+            size_rng: decides by how much each differs from its model (``size_spread``).
+        """
         config, catalogue = self._config, self._catalogue
         crowded = config.crowded.happens(rng)
         count = config.count.sample_int(rng)
@@ -76,7 +88,9 @@ class TableSetter:
             model = catalogue[int(kind)]
             R = self._rotation(rng, model)
             near = crowded and rng.random() < _CLOSE
-            thing = _put(rng, table, model.name, 'object', model.vertices_m, (1.0,) * 3, R, near)
+            scale = _as_built(size_rng, model, self._size_spreads[int(kind)])
+            thing = _put(rng, table, model.name, 'object', model.vertices_m * scale, scale, R,
+                         near)
             if thing is not None:
                 things.append(thing)
         return things
@@ -161,6 +175,13 @@ class TableSetter:
             downs = looks[int(rng.integers(len(looks)))]
             return yaw @ rotation_to_down(downs[int(rng.integers(len(downs)))])
         return yaw
+
+
+def _as_built(rng: np.random.Generator, model: ObjectModel, spread: float
+              ) -> tuple[float, float, float]:
+    """Scale along x, y, z of one real thing against its model; what is round stays round."""
+    x, y, z = 1 + spread * np.clip(rng.normal(size=3), -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
+    return float(x), float(x if model.symmetry.continuous_about_z else y), float(z)
 
 
 def _put(rng: np.random.Generator, table: Table, name: str, kind: str, corners_m: np.ndarray,

@@ -71,6 +71,7 @@ def _refused(path, *overrides):
     ('objects.1.shape=sphere', "unknown shape 'sphere'; expected one of cone, box"),
     ('objects.1.size_m=[0.05, -0.05, 0.05]', 'size_m = -0.05 m; expected 0.002...2 m'),
     ('objects.1.color=[255, 0, 0]', 'color = 255, 0, 0; expected red, green, blue of 0...1'),
+    ('objects.1.size_spread=0.1', 'size_spread = 0.1; expected 0...0.04, a part of the size'),
     ('objects.1.color_spread=0.2', 'color_spread without color; give the colour that is known'),
     ('objects.1.size_m=[50, 50, 50]', 'size_m = 50 m; expected 0.002...2 m (metres, positive; '),
     ('objects.1.size_m=null', "object 'cube': shape box needs size_m"),

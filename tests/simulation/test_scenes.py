@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from sim_trainer.configuration.randomization import SurroundingsConfig
 from sim_trainer.configuration.schema import load_config
+from sim_trainer.dataset.labels import model_pose
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.physics.world import PhysicsWorld
@@ -374,6 +375,35 @@ def test_a_known_colour_is_kept_and_varied(reference_path):
     assert len(known) > 20
     assert np.abs(known.mean(0) - [0.9, 0.2, 0.1]).max() < 0.05
     assert 0.02 < known.std(0).min() and known.std(0).max() < 0.1 < other.std(0).min()
+
+
+def test_real_things_differ_from_their_models(reference_path):
+    """Some larger, some smaller; they stand on the table, and so does the model of the label."""
+    made = SceneGenerator(load_config(reference_path, [
+        *(f'objects.{i}.size_spread=0.03' for i in range(1, 8)), 'randomization.objects.dropped=0',
+        'randomization.objects.tumbled=0.3', 'randomization.objects.count=[6, 8]']))
+    models = {model.name: model for model in made.catalogue}
+    try:
+        bodies = [body for index in range(30) for body in made.scene(index).instances]
+    finally:
+        made.close()
+    first = load_config(reference_path).objects[0].name
+    assert all(body.scale == (1, 1, 1) for body in bodies if body.object_name == first)
+    bodies = [body for body in bodies if body.object_name != first]
+    scales = np.array([body.scale for body in bodies])
+    assert len(scales) > 100 and np.abs(scales.mean(0) - 1).max() < 0.01
+    assert 0.02 < scales.std(0).min() and np.abs(scales - 1).max() <= 0.06 + 1e-9
+    moved = 0
+    for body in bodies:
+        model, T = models[body.object_name], model_pose(body, models[body.object_name])
+        if model.symmetry.continuous_about_z:
+            assert body.scale[0] == body.scale[1]
+        for vertices, pose in ((model.vertices_m * body.scale, body.T_base_body),
+                               (model.vertices_m, T)):
+            assert transform_points(pose, vertices)[:, 2].min() == pytest.approx(0, abs=1e-9)
+        assert np.array_equal(T[:2], body.T_base_body[:2])
+        moved = max(moved, abs(T[2, 3] - body.T_base_body[2, 3]))
+    assert 0.0005 < moved < 0.004
 
 
 def test_the_camera_s_roll_turns_the_picture(reference_path):
