@@ -79,7 +79,7 @@ def run_init(arguments: argparse.Namespace) -> int:
 
 def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
                entries: list[ObjectConfig], output: Path, guessed: bool,
-               table_z_m: float = 0.0) -> str:
+               table_z_m: float) -> str:
     """Return the text of the scene YAML: the lines that matter, each with its meaning.
 
     Raises:

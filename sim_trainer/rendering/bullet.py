@@ -36,9 +36,8 @@ from sim_trainer.physics.quiet import import_pybullet
 from sim_trainer.physics.rows import RowPool
 from sim_trainer.rendering.base import Picture
 from sim_trainer.rendering.bullet_view import (first_light, may_be_seen, near_plane_m,
-                                               pattern_coordinates, projection_matrix,
-                                               shadow_centre_m, shadow_view, UNITS_PER_M,
-                                               view_matrix)
+                                               pattern_coordinates, projection_matrix, shadow_view,
+                                               UNITS_PER_M, view_matrix)
 from sim_trainer.rendering.meshes import DrawMesh
 from sim_trainer.scene.record import Body, SceneRecord
 
@@ -215,7 +214,7 @@ def _light_levels(scene: SceneRecord) -> tuple[np.ndarray, np.ndarray]:
 
     The one lamp gives the table what all lights of the scene give it together.
     """
-    centre = shadow_centre_m(scene)
+    centre = scene.lit_area.middle_m
     table = np.zeros(3)
     for light in scene.lights:
         offset = np.array(light.position_m) - centre

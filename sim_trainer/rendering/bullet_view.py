@@ -67,7 +67,7 @@ def shadow_view(scene: SceneRecord, camera: PinholeCamera
     the world's origin. The origin is placed so that the middle of the workspace falls on the
     middle of that view, and the light so far off that the workspace fits into it.
     """
-    centre = shadow_centre_m(scene)
+    centre = scene.lit_area.middle_m
     offset = np.array(first_light(scene).position_m) - centre
     direction = offset / np.linalg.norm(offset)
     view = min(camera.width_px / camera.fx_px, camera.height_px / camera.fy_px)
@@ -93,11 +93,6 @@ def first_light(scene: SceneRecord) -> Light:
     """Return the only lamp that PyBullet can draw; a lamp straight above where there is none."""
     x, y, z = scene.lit_area.centre_m
     return scene.lights[0] if scene.lights else Light((x, y, z + 2.0), (0.0, 0.0, 0.0), 0.0)
-
-
-def shadow_centre_m(scene: SceneRecord) -> np.ndarray:
-    """Return the middle (3,) of what the shadow map holds, in base: what stands on the table."""
-    return np.array(scene.lit_area.centre_m) + [0.0, 0.0, 0.05]
 
 
 def may_be_seen(body: Body, mesh: DrawMesh, scene: SceneRecord) -> bool:

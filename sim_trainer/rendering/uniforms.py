@@ -23,9 +23,7 @@ from sim_trainer.rendering.shaders import (BODY_VEC4S, DECAL_VEC4S, MAX_DECALS, 
                                            SHADOWED_LIGHTS)
 from sim_trainer.scene.record import Body, Decal, LitArea, SceneRecord
 
-#: Height (m) of the middle of what shadow maps cover: what stands on the table.
-_SHADOW_HEIGHT_M = 0.05
-#: How deep shadow maps are, before and behind that middle, by the area's reach.
+#: How deep shadow maps are, before and behind the area's middle, by its reach.
 _SHADOW_DEPTH = 1.45
 SKY_SOFTNESS_M = 0.04
 NEAR_M, FAR_M = 0.05, 16.0
@@ -136,7 +134,7 @@ def projection(camera: PinholeCamera) -> np.ndarray:
 
 def lamp_matrix(position_m: np.ndarray, area: LitArea) -> np.ndarray:
     """Perspective clip coordinates of a lamp that looks at the lit area."""
-    centre = _shadow_centre_m(area)
+    centre = area.middle_m
     distance = float(np.linalg.norm(position_m - centre))
     depth = _SHADOW_DEPTH * area.reach_m
     near, far = max(distance - depth, 0.1), distance + depth
@@ -149,15 +147,11 @@ def lamp_matrix(position_m: np.ndarray, area: LitArea) -> np.ndarray:
 
 def sky_matrix(area: LitArea) -> np.ndarray:
     """Parallel light from almost straight above, for the dark round what stands on the table."""
-    centre = _shadow_centre_m(area)
+    centre = area.middle_m
     view = invert_transform(look_at(centre + [0.02, 0.01, 1.5], centre, up=(0.3, 1.0, 0.0)))
     ortho = np.diag([1 / area.reach_m, 1 / area.reach_m, 1.0, 1.0])
     ortho[2, 3] = -1.5
     return ortho @ view
-
-
-def _shadow_centre_m(area: LitArea) -> np.ndarray:
-    return np.array(area.centre_m) + [0.0, 0.0, _SHADOW_HEIGHT_M]
 
 
 def inside_frustum(clip: np.ndarray, centres_m: np.ndarray, radii_m: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ _TRIES = 8
 
 def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
                T_base_camera: np.ndarray, workspace_m: tuple[float, float, float, float],
-               table_z_m: float = 0.0) -> list[Body]:
+               table_z_m: float) -> list[Body]:
     """Return the arm's links in a random configuration, a column, or nothing; not painted.
 
     The arm reaches neither the things of the workspace (x0, x1, y0, y1) nor the camera.
@@ -57,8 +57,8 @@ def random_arm(rng: np.random.Generator, config: ArmConfig, world: PhysicsWorld,
         pose = make_transform(np.eye(3), [*place, height / 2])
         return [Body('unit_cylinder', pose, (float(radius), float(radius), float(height)),
                      plain_material('arm'), kind='arm')]
+    onto_table = make_transform(np.eye(3), [0, 0, -table_z_m])
     for _ in range(_TRIES):
-        onto_table = make_transform(np.eye(3), [0, 0, -table_z_m])
         poses = [onto_table @ pose for pose in world.arm_poses(rng, config.joint_range)]
         places = np.array([pose[:3, 3] for pose in poses])
         over = ((places[:, :2] > low_m) & (places[:, :2] < high_m)).all(1)

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """From a base frame on the table to the one of the lab, where the table may be higher or lower."""
 
 from __future__ import annotations

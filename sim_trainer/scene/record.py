@@ -130,6 +130,10 @@ class Reflected:
     contrast: float
 
 
+#: Half the height (m) of what usually stands on the table.
+_MIDDLE_HEIGHT_M = 0.05
+
+
 @dataclass(frozen=True)
 class LitArea:
     """The part of the table that lamps stand round and that shadows fall on.
@@ -141,6 +145,11 @@ class LitArea:
 
     centre_m: tuple[float, float, float] = (0.5, 0.0, 0.0)
     reach_m: float = 0.62
+
+    @property
+    def middle_m(self) -> np.ndarray:
+        """The middle (3,) of what stands there, in base: shadow maps look at it."""
+        return np.array(self.centre_m) + [0.0, 0.0, _MIDDLE_HEIGHT_M]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """Pictures behind the scene: whose laws they follow and where they show."""
 
 import dataclasses

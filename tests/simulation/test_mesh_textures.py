@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """Pictures on meshes: read with every format, and drawn where the file puts them."""
 
 import dataclasses

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """A table that is not at z = 0 of the base frame: `workspace.z_m`."""
 
 from dr_perception.core.transforms import invert_transform

@@ -25,7 +25,7 @@ from dr_perception.ros.doctor.observation import Camera, Observation
 import numpy as np
 
 
-def inspect(seen: Observation, base_frame: str, plane_z_m: float = 0.0) -> Section:
+def inspect(seen: Observation, base_frame: str, plane_z_m: float) -> Section:
     """Look up the camera's pose in the base frame as the node does, at the image's stamp.
 
     Args:
