@@ -35,7 +35,7 @@ from sim_trainer.dataset.bop import BopPicture, BopSplit
 from sim_trainer.evaluation.evaluate import evaluate, open_estimator
 from sim_trainer.evaluation.heldout import held_out_pictures
 from sim_trainer.evaluation.tobin2017 import is_tobin2017
-from sim_trainer.training.loop import config_key
+from sim_trainer.training.resume import config_key
 from sim_trainer.training.run import run_training
 from sim_trainer.validation.choice import RANKING_THRESHOLD, records_of, with_threshold
 from sim_trainer.validation.ranking import average_precision

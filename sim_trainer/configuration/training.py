@@ -25,6 +25,7 @@ HEADS = ('centres', 'surface')
 BACKBONES = ('residual', 'csp')
 STRIDES = (4, 8)
 OPTIMIZERS = ('muon', 'adamw')
+SCHEDULES = ('cosine', 'constant')
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class TrainingConfig:
     #: of muon
     muon_learning_rate: float = 0.02
     weight_decay: float = 0.02
+    #: of the learning rates: cosine, or constant until the cooldown. A constant one can be made
+    #: longer later: --resume with more training.steps, as long as it has not cooled down
+    schedule: str = 'cosine'
+    #: schedule constant: the part of the steps, at the end, in which the learning rates fall
+    cooldown: float = 0.2
     #: seconds between checkpoints
     checkpoint_s: float = 120.0
     #: bfloat16 arithmetic; null: where the processor or GPU has it. 2x faster there, 8x slower
@@ -128,6 +134,12 @@ class TrainingConfig:
         if self.optimizer not in OPTIMIZERS:
             raise ConfigurationError(f'training.optimizer: {self.optimizer!r}; expected '
                                      f'{" or ".join(OPTIMIZERS)}')
+        if self.schedule not in SCHEDULES:
+            raise ConfigurationError(f'training.schedule: {self.schedule!r}; expected '
+                                     f'{" or ".join(SCHEDULES)}')
+        if not 0 < self.cooldown <= 1:
+            raise ConfigurationError(f'training.cooldown: {self.cooldown:g}; expected a number '
+                                     'above 0, at most 1')
         for key in ('learning_rate', 'muon_learning_rate'):
             if not 0 < getattr(self, key) < 1:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '

@@ -25,9 +25,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
 import copy
-import dataclasses
-import hashlib
-import json
 import logging
 import math
 from pathlib import Path
@@ -44,6 +41,8 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.precision import uses_bfloat16
+from sim_trainer.training.resume import BEFORE_COOLDOWN, CHECKPOINT, resumable_key
+from sim_trainer.training.schedule import Schedule, snapshot_steps
 from sim_trainer.training.tasks import Task
 import torch
 from torch import nn
@@ -60,18 +59,6 @@ PACE_STEPS = (10, 40)
 
 class Interrupted(Exception):
     """Ctrl-C or SIGTERM arrived; the state was saved."""
-
-
-def config_key(config: SceneConfig) -> str:
-    """Return a hash of everything that decides the weights; workers and checkpoints do not."""
-    data = dataclasses.asdict(config)
-    del data['frames']['workers']
-    for entry in data['objects']:
-        del entry['subframes']      # travel with the weights, decide nothing of them
-    for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
-                'measured_pictures', 'stress_pictures'):
-        del data['training'][key]
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] | None = None,
@@ -104,10 +91,13 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
         step, elapsed_s = state['step'], state['elapsed_s']
         logger.info('resuming at step %d of %d', step, settings.steps)
 
-    def save() -> None:
+    schedule = Schedule.of(settings)
+
+    def save(name: str = CHECKPOINT) -> None:
         if group.first:
-            save_checkpoint(folder / 'checkpoint.pt', {
-                'config_key': config_key(config), 'network': network.state_dict(),
+            save_checkpoint(folder / name, {
+                'config_key': resumable_key(config), 'schedule': schedule.plain(),
+                'network': network.state_dict(),
                 'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
 
@@ -152,6 +142,8 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             if stopping:
                 save()
                 raise Interrupted(f'stopped at step {step}; --resume goes on from there')
+            if step == schedule.cooldown_begin:
+                save(BEFORE_COOLDOWN)
             if step in snapshots and group.first:
                 save_snapshot(folder, step, averaged.state_dict())
             if time.monotonic() - saved_at > settings.checkpoint_s:
@@ -166,11 +158,6 @@ def pace(seconds: float, steps: int, left: int) -> str:
     each_s = seconds / steps
     return (f'{each_s:.2f} s a step: about {math.ceil(each_s * left / 60)} minutes for the '
             f'remaining {left} steps')
-
-
-def snapshot_steps(steps: int, count: int) -> set[int]:
-    """Return the steps that keep the averaged weights: ``count`` in the last half, and the end."""
-    return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
 
 
 def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int, workers: int

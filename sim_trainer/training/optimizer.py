@@ -12,19 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The optimizers of a network and how their learning rates run over a training."""
+"""The optimizers of a network."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sim_trainer.configuration.training import TrainingConfig
 from sim_trainer.training.muon import Muon
+from sim_trainer.training.schedule import Schedule
 import torch
 from torch import nn
-
-WARMUP_STEPS = 300
 
 
 class Optimizer:
@@ -42,7 +40,7 @@ class Optimizer:
                 give the answers.
             settings: the training's.
         """
-        self._steps = settings.steps
+        self._schedule = Schedule.of(settings)
         hidden: list[nn.Parameter] = []
         if settings.optimizer == 'muon':
             answers = {id(p) for module in getattr(network, 'answers', ())
@@ -62,10 +60,11 @@ class Optimizer:
 
     def begin(self, step: int) -> None:
         """Forget the gradients and set the learning rates of a step."""
+        fraction = self._schedule.part(step)
         for part, peaks in zip(self._parts, self._peaks):
             part.zero_grad(set_to_none=True)
             for group, peak in zip(part.param_groups, peaks):
-                group['lr'] = learning_rate(peak, step, self._steps)
+                group['lr'] = peak * fraction
 
     def step(self) -> None:
         """Change the weights."""
@@ -80,12 +79,3 @@ class Optimizer:
         """Go on from a checkpoint."""
         for part, state in zip(self._parts, states, strict=True):
             part.load_state_dict(state)
-
-
-def learning_rate(peak: float, step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak."""
-    warmup = min(WARMUP_STEPS, max(1, steps // 10))
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))

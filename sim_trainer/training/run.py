@@ -25,10 +25,10 @@ from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.catalogue import build_catalogue
-from sim_trainer.training.checkpoint import load_checkpoint
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.finish import finish_keypoints
-from sim_trainer.training.loop import config_key, train
+from sim_trainer.training.loop import train
+from sim_trainer.training.resume import CHECKPOINT, state_to_resume
 from sim_trainer.training.start import start_from
 from sim_trainer.training.tasks import first_pictures, make_task
 import torch
@@ -69,11 +69,10 @@ def _begin(config: SceneConfig, folder: Path, resume: bool) -> dict[str, Any] | 
     """Write what the run is before it does anything; the checkpoint to go on from, if any."""
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f'--output {folder}: is a file; give a folder')
-    checkpoint = folder / 'checkpoint.pt'
-    if checkpoint.is_file() and not resume:
+    if (folder / CHECKPOINT).is_file() and not resume:
         raise ConfigurationError(f'--output {folder}: holds a training already; go on with it by '
                                  '--resume, or give another folder')
-    state = load_checkpoint(checkpoint, config_key(config)) if checkpoint.is_file() else None
+    state = state_to_resume(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(to_plain(config), sort_keys=False)
     (folder / 'config.yaml').write_text(f'# sim_trainer {__version__}, resolved\n{text}')

@@ -56,9 +56,9 @@ def test_they_change_neither_pictures_nor_weights(repository_root):
     first = build(ObjectConfig, {**to_plain(config.objects[0]), 'subframes': {'a': FROM_ABOVE}})
     other = dataclasses.replace(config, objects=(first, *config.objects[1:]))
     assert scene_key(other) == scene_key(config)
-    loop = pytest.importorskip('sim_trainer.training.loop', reason='needs torch',
-                               exc_type=ImportError)
-    assert loop.config_key(other) == loop.config_key(config)
+    resume = pytest.importorskip('sim_trainer.training.resume', reason='needs torch',
+                                 exc_type=ImportError)
+    assert resume.config_key(other) == resume.config_key(config)
 
 
 @pytest.mark.parametrize('value, message', [

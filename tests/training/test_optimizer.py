@@ -14,12 +14,11 @@
 
 """Muon, who takes which weights, and the learning rate's course."""
 
-import numpy as np
 import pytest
 from sim_trainer.configuration.training import NetworkConfig, TrainingConfig
 from sim_trainer.training.muon import Muon, orthogonalized
 from sim_trainer.training.networks.keypoints import build_network
-from sim_trainer.training.optimizer import learning_rate, Optimizer
+from sim_trainer.training.optimizer import Optimizer
 import torch
 
 
@@ -67,10 +66,3 @@ def test_every_weight_is_taken_once_and_answers_by_adamw(name, parts):
     assert {id(network.out.weight), id(network.surface.weight)} <= by_adamw
     if name == 'muon':
         assert all(p.ndim > 1 for p in taken[1]) and len(taken[1]) > 20
-
-
-def test_learning_rate_warms_up_and_runs_down():
-    rates = [learning_rate(1.0, step, 1000) for step in range(1000)]
-    assert rates[0] < 0.02 and max(rates) == pytest.approx(1.0, abs=0.02)
-    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
-    assert np.argmax(rates) < 120

@@ -28,7 +28,6 @@ from sim_trainer.errors import ConfigurationError
 from sim_trainer.training.checkpoint import load_snapshots
 from sim_trainer.training.distributed import ProcessGroup, RANK_SEED
 from sim_trainer.training.log import TrainingLog
-from sim_trainer.training.loop import snapshot_steps
 import torch
 
 ROOT = Path(__file__).parents[2]
@@ -143,11 +142,6 @@ def test_each_process_has_its_share(monkeypatch):
     with pytest.raises(ConfigurationError, match='training.batch_size: 4 does not divide among 3 '
                        'processes'):
         ProcessGroup().part_of(config)
-
-
-def test_snapshots_are_of_the_last_half_and_the_end():
-    assert snapshot_steps(9000, 4) == {9000, 7875, 6750, 5625}
-    assert snapshot_steps(3, 1) == {3}
 
 
 def test_the_log_is_cut_where_a_resumed_run_goes_on(tmp_path):

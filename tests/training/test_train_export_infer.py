@@ -18,119 +18,38 @@ import dataclasses
 import json
 from pathlib import Path
 import re
-import signal
 
 from dr_perception import PinholeCamera, PoseEstimator
 import numpy as np
 import pytest
 from sim_trainer import cli
 from sim_trainer.configuration.schema import load_config
-from sim_trainer.dataset.stream import FrameStream
-from sim_trainer.errors import CheckpointError, ConfigurationError, TrainingError
+from sim_trainer.errors import ConfigurationError, TrainingError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training import loop, run
-from sim_trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from sim_trainer.training.contract import make_contract
-from sim_trainer.training.loop import config_key, Interrupted, train
-from sim_trainer.training.start import start_from
-from sim_trainer.training.tasks import make_task
+from sim_trainer.training.loop import train
+from sim_trainer.training.resume import config_key
 from sim_trainer.validation import choice
 from sim_trainer.validation.stress import stress_configs
-import torch
 
 ROOT = Path(__file__).parents[2]
-TINY = ['frames.count=6', 'frames.workers=1', 'training.steps=5', 'training.batch_size=2',
-        'training.compile=false', 'training.mixed_precision=false', 'arm_urdf=null',
-        'frames.window_width_px=160', 'frames.window_height_px=128',
-        'training.checkpoint_s=0', 'training.snapshots=2', 'training.calibration_pictures=2',
-        'training.measured_pictures=2', 'training.stress_pictures=0']
 
 
-#: Streams that tests have opened; their workers end with the module.
-_streams = []
-
-
-@pytest.fixture(scope='module')
-def frames(tmp_path_factory):
-    """Return configuration of six small pictures, and a folder."""
-    yield load_config(ROOT / 'config' / 'tabletop.yaml', TINY), tmp_path_factory.mktemp('frames')
-    while _streams:
-        _streams.pop().close()
-
-
-def _new_task(config, folder, first_sample=0):
-    torch.manual_seed(config.seed)
-    _streams.append(FrameStream(config, first_sample).__enter__())
-    return make_task(config, _streams[-1], build_catalogue(config.objects))
-
-
-def no_pictures():
-    """Pictures that nobody may ask for."""
-    raise AssertionError('asked for pictures')
-
-
-def _weights(network):
-    return torch.cat([value.float().flatten() for value in network.state_dict().values()])
-
-
-@pytest.mark.parametrize('optimizer', ['muon', 'adamw'])
-def test_resume_gives_the_same_weights(optimizer, frames, tmp_path):
-    config, folder = frames
-    config = dataclasses.replace(config, training=dataclasses.replace(
-        config.training, optimizer=optimizer))
-    (tmp_path / 'whole').mkdir()
-    (tmp_path / 'broken').mkdir()
-    whole, _ = train(_new_task(config, folder), config, tmp_path / 'whole')
-
-    broken = _new_task(config, folder)
-    collate = broken.collate
-
-    def power_cut(samples, calls=[0]):
-        calls[0] += 1
-        if calls[0] == 4:
-            raise KeyError('power cut')
-        return collate(samples)
-
-    broken.collate = power_cut
-    with pytest.raises(KeyError, match='power cut'):
-        train(broken, config, tmp_path / 'broken')
-    state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', config_key(config))
-    assert state['step'] == 3
-    resumed, seconds = train(_new_task(config, folder, 3 * 2), config, tmp_path / 'broken', state)
-    assert torch.equal(_weights(resumed), _weights(whole))
-    assert seconds > state['elapsed_s'] > 0
-
-
-def test_ctrl_c_saves(frames, tmp_path):
-    config, folder = frames
-    config = dataclasses.replace(config, training=dataclasses.replace(
-        config.training, checkpoint_s=1e9))
-    task = _new_task(config, folder)
-    collate = task.collate
-
-    def pressed(samples):
-        signal.raise_signal(signal.SIGINT)
-        return collate(samples)
-
-    task.collate = pressed
-    with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
-        train(task, config, tmp_path)
-    assert load_checkpoint(tmp_path / 'checkpoint.pt', config_key(config))['step'] == 1
-
-
-def test_the_time_that_is_left_is_told(frames, tmp_path, caplog, monkeypatch):
-    config, folder = frames
+def test_the_time_that_is_left_is_told(tiny_config, new_task, tmp_path, caplog, monkeypatch):
+    config = tiny_config
     monkeypatch.setattr(loop, 'PACE_STEPS', (1, 3))
     with caplog.at_level('INFO'):
-        train(_new_task(config, folder), config, tmp_path)
+        train(new_task(config), config, tmp_path)
     assert re.search(r' s a step: about 1 minutes for the remaining 2 steps', caplog.text)
     assert loop.pace(60.0, 30, 2900) == (
         '2.00 s a step: about 97 minutes for the remaining 2900 steps')
 
 
-def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(frames, tmp_path):
-    config, folder = frames
-    task = _new_task(config, folder)
+def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(
+        tiny_config, new_task, tmp_path):
+    config = tiny_config
+    task = new_task(config)
     loss = task.loss
     task.loss = lambda outputs, batch: (loss(outputs, batch)[0] * float('nan'), {})
     with pytest.raises(TrainingError, match=r'the loss is nan at step 0; lower '
@@ -138,97 +57,16 @@ def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(frames, tm
         train(task, config, tmp_path)
 
 
-def test_checkpoint_errors(tmp_path):
-    path = tmp_path / 'checkpoint.pt'
-    with pytest.raises(CheckpointError, match='there is no checkpoint to resume'):
-        load_checkpoint(path, 'key')
-    save_checkpoint(path, {'config_key': 'key', 'step': 1})
-    with pytest.raises(CheckpointError, match='belongs to another configuration'):
-        load_checkpoint(path, 'other')
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
-        load_checkpoint(path, 'key')
-
-
-@pytest.mark.parametrize('kind', ['folder', 'snapshot'])
-def test_start_from_takes_what_fits(kind, frames, tmp_path, caplog):
-    config, folder = frames
-    task = _new_task(config, folder)
-    trained, _ = train(task, config, tmp_path)
-    path = tmp_path if kind == 'folder' else tmp_path / 'snapshots' / 'step_0000005.pt'
-    torch.manual_seed(99)
-    same = _new_task(dataclasses.replace(config, seed=99), folder).network
-    assert not torch.equal(_weights(same), _weights(trained))
-    start_from(same, path, no_pictures)
-    assert torch.equal(_weights(same), _weights(trained))
-    fewer = dataclasses.replace(config, objects=config.objects[:2], seed=99)
-    fewer = make_task(fewer, task.stream, build_catalogue(fewer.objects)).network
-    before = {name: value.clone() for name, value in fewer.state_dict().items()}
-    with caplog.at_level('INFO'):
-        start_from(fewer, path, no_pictures)
-    assert 'anew: ' in caplog.text
-    kept = {name for name, value in fewer.state_dict().items()
-            if value.dtype.is_floating_point and torch.equal(value, before[name])}
-    assert 0 < len(kept) < len(before) / 4
-    for name in fewer.state_dict().keys() - kept:
-        assert torch.equal(fewer.state_dict()[name], trained.state_dict()[name])
-
-
-def test_start_from_says_what_is_wrong(tmp_path):
-    network = torch.nn.Linear(3, 3)
-    with pytest.raises(CheckpointError, match='no such file; give the folder of a run of train'):
-        start_from(network, tmp_path, no_pictures)
-    file = tmp_path / 'checkpoint.pt'
-    torch.save(torch.nn.Linear(4, 4).state_dict(), file)
-    with pytest.raises(CheckpointError, match='0 of 12 weights fit this network'):
-        start_from(network, file, no_pictures)
-    torch.save({'weight': 'text'}, file)
-    with pytest.raises(CheckpointError, match='not a checkpoint or snapshot'):
-        start_from(network, file, no_pictures)
-    file.write_bytes(b'no zip')
-    with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
-        start_from(network, file, no_pictures)
-
-
-class _Evil:
-    """Would write a file if its pickle were run."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __reduce__(self):
-        return Path.write_text, (self._path, 'ran')
-
-
-def test_checkpoint_runs_no_code(tmp_path):
-    path, proof = tmp_path / 'checkpoint.pt', tmp_path / 'proof'
-    torch.save({'config_key': 'key', 'evil': _Evil(proof)}, path)
-    with pytest.raises(CheckpointError, match='nothing of it was run'):
-        load_checkpoint(path, 'key')
-    assert not proof.exists()
-
-
-def test_full_disk_keeps_the_former_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / 'checkpoint.pt'
-    save_checkpoint(path, {'config_key': 'key', 'step': 1})
-    monkeypatch.setattr(torch, 'save', lambda *_: (_ for _ in ()).throw(
-        OSError(28, 'No space left on device')))
-    with pytest.raises(CheckpointError, match='cannot be written .*former checkpoint is kept'):
-        save_checkpoint(path, {'config_key': 'key', 'step': 2})
-    assert load_checkpoint(path, 'key')['step'] == 1
-    assert not path.with_suffix('.tmp').exists()
-
-
 @pytest.mark.parametrize('head, backbone, stride, stress', [('centres', 'residual', 4, 0),
                                                             ('surface', 'csp', 8, 2)])
-def test_whole_command(head, backbone, stride, stress, tmp_path, monkeypatch, capsys):
+def test_whole_command(tiny, head, backbone, stride, stress, tmp_path, monkeypatch, capsys):
     """``train`` writes a model that the runtime opens; a second run is refused, not redone."""
     chosen = [f'training.{key}={value}' for key, value in (
         ('network.head', head), ('network.backbone', backbone), ('network.stride', stride),
         ('stress_pictures', stress))]
     # An untrained network finds nothing, which calibration refuses: tested below, not here.
     monkeypatch.setattr(choice, 'calibrate', lambda contract, network, pictures: contract)
-    overrides = [part for item in [*TINY, *chosen] for part in ('--set', item)]
+    overrides = [part for item in [*tiny, *chosen] for part in ('--set', item)]
     command = ['train', str(ROOT / 'config' / 'tabletop.yaml'), '--output',
                str(tmp_path / 'run'), *overrides]
     assert cli.main(command) == 0
@@ -237,7 +75,7 @@ def test_whole_command(head, backbone, stride, stress, tmp_path, monkeypatch, ca
     assert {'config.yaml', 'log.jsonl', 'metrics.json', 'curves.png', 'predictions.png',
             'checkpoint.pt', 'model.onnx', 'report.html'} <= {p.name for p in folder.iterdir()}
     resolved = load_config(folder / 'config.yaml')
-    assert resolved == load_config(ROOT / 'config' / 'tabletop.yaml', [*TINY, *chosen])
+    assert resolved == load_config(ROOT / 'config' / 'tabletop.yaml', [*tiny, *chosen])
     assert 'overall' in json.loads((folder / 'metrics.json').read_text())['held_out']
 
     estimator = PoseEstimator.from_file(folder / 'model.onnx')
@@ -258,8 +96,8 @@ def test_whole_command(head, backbone, stride, stress, tmp_path, monkeypatch, ca
     assert 'belongs to another configuration' in capsys.readouterr().err
 
 
-def test_nothing_found_is_one_line(frames, tmp_path):
-    config, folder = frames
+def test_nothing_found_is_one_line(tiny_config, tmp_path):
+    config = tiny_config
     from sim_trainer.evaluation.calibration import calibrate
     contract = make_contract(config, build_catalogue(config.objects))
 
@@ -275,11 +113,10 @@ def test_nothing_found_is_one_line(frames, tmp_path):
         calibrate(contract, Blind(), held_out_pictures(config, 1))
 
 
-def test_output_that_is_a_file(tmp_path):
-    config = load_config(ROOT / 'config' / 'tabletop.yaml', TINY)
+def test_output_that_is_a_file(tiny_config, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(ConfigurationError, match='is a file; give a folder'):
-        run.run_training(config, tmp_path / 'file', resume=False)
+        run.run_training(tiny_config, tmp_path / 'file', resume=False)
 
 
 @pytest.mark.parametrize('name', ['cube', 'cylinder'])
@@ -317,6 +154,8 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
     ('optimizer', 'sgd', "training.optimizer: 'sgd'; expected muon or adamw"),
     ('muon_learning_rate', '2', 'training.muon_learning_rate: 2; expected a number between 0 '
      'and 1'),
+    ('schedule', 'step', "training.schedule: 'step'; expected cosine or constant"),
+    ('cooldown', '0', 'training.cooldown: 0; expected a number above 0, at most 1'),
     ('snapshots', '0', 'training.snapshots: 0; expected 1...50')])
 def test_wrong_training_keys_are_one_line(key, value, message):
     with pytest.raises(ConfigurationError, match=message):

@@ -1,0 +1,88 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Where a training goes on: at its last step, or, made longer, before it cooled down."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.configuration.training import TrainingConfig
+from sim_trainer.errors import CheckpointError
+from sim_trainer.training.checkpoint import load_checkpoint
+from sim_trainer.training.schedule import Schedule
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = 'checkpoint.pt'
+BEFORE_COOLDOWN = 'before_cooldown.pt'
+#: what may differ between two parts of a training; learning rates are compared by themselves
+_LENGTH = ('steps', 'snapshots', 'schedule', 'cooldown')
+
+
+def config_key(config: SceneConfig) -> str:
+    """Return a hash of everything that decides the weights; workers and checkpoints do not."""
+    data = dataclasses.asdict(config)
+    del data['frames']['workers']
+    for entry in data['objects']:
+        del entry['subframes']      # travel with the weights, decide nothing of them
+    for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
+                'measured_pictures', 'stress_pictures'):
+        del data['training'][key]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resumable_key(config: SceneConfig) -> str:
+    """Return a hash of what has to be the same in all parts of a training."""
+    alike = {key: getattr(TrainingConfig, key) for key in _LENGTH}
+    return config_key(dataclasses.replace(
+        config, training=dataclasses.replace(config.training, **alike)))
+
+
+def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:
+    """Return the checkpoint that this training goes on from; None if it has not begun.
+
+    Args:
+        folder: of the run.
+        config: of the run; ``training.steps`` may be another than before.
+
+    Raises:
+        CheckpointError: damaged, of another configuration, or its steps had other learning rates
+            than those with which this training begins.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    schedule = Schedule.of(config.training)
+    state = load_checkpoint(path, resumable_key(config))
+    former = Schedule(**state['schedule'])
+    if former.begins_like(schedule, state['step']):
+        return state
+    earlier = folder / BEFORE_COOLDOWN
+    if earlier.is_file():
+        before = load_checkpoint(earlier, resumable_key(config))
+        if Schedule(**before['schedule']).begins_like(schedule, before['step']):
+            logger.info('going on before the cooldown of the former %d steps', former.steps)
+            return before
+    raise CheckpointError(
+        f'{path}: its {state["step"]} steps are the first of {former}; those of {schedule} have '
+        'other learning rates. Give training.steps, schedule and cooldown as before, or another '
+        '--output and training.start_from with these weights. (A training that can be made '
+        'longer: training.schedule=constant)')

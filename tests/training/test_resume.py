@@ -1,0 +1,108 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Interrupted trainings and longer ones go on to the weights of one that ran through."""
+
+import dataclasses
+import signal
+
+import pytest
+from sim_trainer.errors import CheckpointError
+from sim_trainer.training.checkpoint import load_checkpoint
+from sim_trainer.training.loop import Interrupted, train
+from sim_trainer.training.resume import resumable_key, state_to_resume
+import torch
+
+
+def _changed(config, **training):
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
+
+
+def _weights(network):
+    return torch.cat([value.float().flatten() for value in network.state_dict().values()])
+
+
+@pytest.mark.parametrize('optimizer', ['muon', 'adamw'])
+def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_path):
+    config = _changed(tiny_config, optimizer=optimizer)
+    (tmp_path / 'whole').mkdir()
+    (tmp_path / 'broken').mkdir()
+    whole, _ = train(new_task(config), config, tmp_path / 'whole')
+
+    broken = new_task(config)
+    collate = broken.collate
+
+    def power_cut(samples, calls=[0]):
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyError('power cut')
+        return collate(samples)
+
+    broken.collate = power_cut
+    with pytest.raises(KeyError, match='power cut'):
+        train(broken, config, tmp_path / 'broken')
+    state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', resumable_key(config))
+    assert state['step'] == 3
+    resumed, seconds = train(new_task(config, 3 * 2), config, tmp_path / 'broken', state)
+    assert torch.equal(_weights(resumed), _weights(whole))
+    assert seconds > state['elapsed_s'] > 0
+
+
+def test_ctrl_c_saves(tiny_config, new_task, tmp_path):
+    config = _changed(tiny_config, checkpoint_s=1e9)
+    task = new_task(config)
+    collate = task.collate
+
+    def pressed(samples):
+        signal.raise_signal(signal.SIGINT)
+        return collate(samples)
+
+    task.collate = pressed
+    with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
+        train(task, config, tmp_path)
+    assert load_checkpoint(tmp_path / 'checkpoint.pt', resumable_key(config))['step'] == 1
+
+
+def _run(config, folder, new_task):
+    """Train, or go on; the averaged weights and the step at which it began."""
+    folder.mkdir(exist_ok=True)
+    state = state_to_resume(folder, config)
+    begin = state['step'] if state else 0
+    network, _ = train(new_task(config, begin * config.training.batch_size), config, folder, state)
+    return _weights(network), begin
+
+
+def test_a_longer_training_goes_on_before_the_cooldown(tiny_config, new_task, tmp_path):
+    short = _changed(tiny_config, schedule='constant', cooldown=0.4)
+    long = _changed(short, steps=8, snapshots=1)
+    expected, _ = _run(long, tmp_path / 'whole', new_task)
+    cooled, _ = _run(short, tmp_path / 'grown', new_task)
+    grown, begin = _run(long, tmp_path / 'grown', new_task)
+    assert begin == 3                                   # of 5, two of them the cooldown's
+    assert torch.equal(grown, expected)
+    assert not torch.equal(cooled, expected)
+    again, begin = _run(long, tmp_path / 'grown', new_task)
+    assert begin == 8 and torch.equal(again, expected)  # at its end, nothing is left to do
+
+
+def test_a_cosine_keeps_its_length(tiny_config, new_task, tmp_path):
+    _run(tiny_config, tmp_path, new_task)
+    with pytest.raises(CheckpointError, match='its 5 steps are the first of 5 steps, cosine; '
+                       'those of 8 steps, cosine have other learning rates. Give training.steps'):
+        state_to_resume(tmp_path, _changed(tiny_config, steps=8))
+    with pytest.raises(CheckpointError, match='those of 4 steps, cosine have other'):
+        state_to_resume(tmp_path, _changed(tiny_config, steps=4))
+    with pytest.raises(CheckpointError, match='belongs to another configuration'):
+        state_to_resume(tmp_path, _changed(tiny_config, batch_size=1))
+    assert state_to_resume(tmp_path, tiny_config)['step'] == 5
