@@ -27,7 +27,10 @@ from pathlib import Path
 import sys
 
 from sim_trainer import __version__
+from sim_trainer.dataset.arguments import add_picture_commands
+from sim_trainer.evaluation import command as evaluation
 from sim_trainer.lab.arguments import add_lab_commands
+from sim_trainer.options import load, positive, with_config
 
 #: module that is missing -> the extra that brings it
 _EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'moderngl': 'train',
@@ -71,68 +74,31 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'sim_trainer {__version__}')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
 
-    train = _with_config(commands.add_parser(
+    train = with_config(commands.add_parser(
         'train', help='draw pictures, train, export DIR/model.onnx'))
     train.add_argument('--output', type=Path, required=True, metavar='DIR')
     train.add_argument('--resume', action='store_true',
                        help='go on where an interrupted run of the same configuration stopped')
     train.set_defaults(run=_train)
 
-    render = _with_config(commands.add_parser('render', help='write pictures as a BOP data set'))
-    render.add_argument('--count', type=_positive, required=True, metavar='N')
-    render.add_argument('--output', type=Path, required=True, metavar='DIR')
-    render.add_argument('--split', default='train', help='folder below DIR/test (default: train)')
-    render.add_argument('--jpeg', type=_quality, metavar='QUALITY',
-                        help='write JPEG of quality 1...100 instead of PNG')
-    render.set_defaults(run=_render)
-
-    redraw = commands.add_parser('redraw', help='draw the pictures of a data set again, from '
-                                 'its scene records, and compare')
-    redraw.add_argument('dataset', type=Path, metavar='DATASET', help='what render wrote')
-    redraw.add_argument('--output', type=Path, required=True, metavar='DIR')
-    redraw.add_argument('--only', type=int, nargs='+', metavar='ID',
-                        help='these pictures alone (default: all)')
-    redraw.set_defaults(run=_redraw)
-
-    preview = _with_config(commands.add_parser(
-        'preview', help='a contact sheet of training pictures with their labels'))
-    preview.add_argument('--count', type=_positive, default=12, metavar='N')
-    preview.add_argument('--only', nargs='+', metavar='FACTOR',
-                         help='let only these change from picture to picture: objects, '
-                         'distractors, textures, lighting, viewpoint, arm, surroundings, '
-                         'background, sensor')
-    preview.add_argument('--stress', metavar='SPLIT',
-                         help='pictures of a stress split instead: textures, lighting, sensor, '
-                         'distractors, clutter, everything')
-    preview.add_argument('--output', type=Path, required=True, metavar='SHEET.png')
-    preview.set_defaults(run=_preview)
+    add_picture_commands(commands)
 
     bench = commands.add_parser(
         'bench', help='labelled pictures a second by stage, size and number of workers')
     bench.add_argument('config', nargs='?', default='config/tabletop.yaml', metavar='CONFIG')
     bench.add_argument('--set', action='append', default=[], metavar='KEY.PATH=VALUE')
-    bench.add_argument('--count', type=_positive, default=400, metavar='N',
+    bench.add_argument('--count', type=positive, default=400, metavar='N',
                        help='pictures of each row of the table (default: 400)')
     bench.add_argument('--sizes', nargs='+', type=_size, default=[(224, 224), (640, 480)],
                        metavar='WxH')
-    bench.add_argument('--workers', nargs='+', type=_positive, metavar='N',
+    bench.add_argument('--workers', nargs='+', type=positive, metavar='N',
                        help='numbers of worker processes (default: 1 and one a core)')
     bench.add_argument('--json', type=Path, metavar='F', help='write the figures here too')
     bench.set_defaults(run=_bench)
 
     evaluate = commands.add_parser('evaluate', help='figures of a model on a BOP split')
-    evaluate.add_argument('--model', type=Path, required=True, metavar='M')
-    evaluate.add_argument('--bop', type=Path, required=True, metavar='DIR')
-    evaluate.add_argument('--split', required=True, metavar='S')
-    evaluate.add_argument('--json', type=Path, metavar='F', help='write the figures here too')
-    evaluate.add_argument('--pictures', type=Path, metavar='DIR',
-                          help='write annotated pictures here: truth green, found red')
-    evaluate.add_argument('--least-visible', type=float, default=0.3, metavar='PART',
-                          help='ask for objects seen at least this much (default: 0.3)')
-    evaluate.add_argument('--without-base', action='store_true',
-                          help='do not use the camera pose of the data set: no support plane')
-    evaluate.add_argument('--providers', nargs='+', default=['CPUExecutionProvider'])
-    evaluate.set_defaults(run=_evaluate)
+    evaluation.add_arguments(evaluate)
+    evaluate.set_defaults(run=lambda arguments, _: evaluation.run(arguments))
 
     from sim_trainer.calibration import command as calibration  # its options alone
     calibrate = commands.add_parser(
@@ -166,27 +132,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _with_config(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument('config', metavar='CONFIG', help='scene YAML, e.g. config/tabletop.yaml')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY.PATH=VALUE',
-                        help='replace a value of the YAML; may be given several times')
-    return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text}: expected 1 or more')
-    return value
-
-
-def _quality(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f'{text}: expected 1...100')
-    return value
-
-
 def _size(text: str) -> tuple[int, int]:
     try:
         width_px, height_px = (int(part) for part in text.lower().split('x'))
@@ -197,13 +142,8 @@ def _size(text: str) -> tuple[int, int]:
     return width_px, height_px
 
 
-def _load(arguments: argparse.Namespace):
-    from sim_trainer.configuration.schema import load_config
-    return load_config(arguments.config, arguments.set)
-
-
 def _train(arguments: argparse.Namespace, _: list[str]) -> int:
-    config = _load(arguments)
+    config = load(arguments)
     from sim_trainer.training.loop import Interrupted
     from sim_trainer.training.run import run_training
     try:
@@ -216,46 +156,8 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
-def _render(arguments: argparse.Namespace, _: list[str]) -> int:
-    config = _load(arguments)
-    from sim_trainer.dataset.bop_writer import BopWriter
-    from sim_trainer.evaluation.heldout import simulated_pictures
-    from sim_trainer.objects.catalogue import build_catalogue
-    with BopWriter(arguments.output, arguments.split, build_catalogue(config.objects), config,
-                   arguments.jpeg) as writer:
-        for picture in simulated_pictures(config, arguments.count):
-            writer.add(picture)
-    print(arguments.output)
-    return 0
-
-
-def _redraw(arguments: argparse.Namespace, _: list[str]) -> int:
-    from sim_trainer.dataset.redraw import redraw
-    print(redraw(arguments.dataset, arguments.output, arguments.only))
-    return 0
-
-
-def _preview(arguments: argparse.Namespace, _: list[str]) -> int:
-    config = _load(arguments)
-    from sim_trainer.evaluation.annotation import annotated, write_sheet
-    from sim_trainer.evaluation.heldout import simulated_pictures
-    from sim_trainer.objects.catalogue import build_catalogue
-    from sim_trainer.scene.generator import check_randomizers
-    check_randomizers(arguments.only)
-    if arguments.stress:
-        from sim_trainer.validation.stress import stress_config
-        config = stress_config(config, arguments.stress)
-    catalogue = build_catalogue(config.objects)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    write_sheet([annotated(picture, [], catalogue)
-                 for picture in simulated_pictures(config, arguments.count, only=arguments.only)],
-                arguments.output)
-    print(arguments.output)
-    return 0
-
-
 def _bench(arguments: argparse.Namespace, _: list[str]) -> int:
-    config = _load(arguments)
+    config = load(arguments)
     from sim_trainer.benchmark.pictures import format_bench, run_bench
     workers = arguments.workers or sorted({1, os.cpu_count() or 1})
     figures = run_bench(config, arguments.sizes, workers, arguments.count)
@@ -263,26 +165,6 @@ def _bench(arguments: argparse.Namespace, _: list[str]) -> int:
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(figures, indent=1))
-    return 0
-
-
-def _evaluate(arguments: argparse.Namespace, _: list[str]) -> int:
-    from sim_trainer.dataset.bop import BopSplit
-    from sim_trainer.evaluation.annotation import write_annotated
-    from sim_trainer.evaluation.evaluate import evaluate, open_estimator
-    from sim_trainer.evaluation.report import format_table
-    split = BopSplit(arguments.bop, arguments.split)
-    estimator = open_estimator(arguments.model, arguments.providers)
-    folder, objects = arguments.pictures, estimator.contract.objects
-    report = evaluate(
-        estimator, split, arguments.least_visible, not arguments.without_base, folder and (
-            lambda picture, found: write_annotated(folder, picture, found, objects)))
-    report = {'model': str(arguments.model), 'bop': str(arguments.bop),
-              'split': arguments.split, **report}
-    print(format_table(report, f'{arguments.model.name} on {arguments.split}'))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=1))
     return 0
 
 

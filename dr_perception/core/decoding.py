@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
-from dr_perception.core.contract import DecoderSpec
+from dr_perception.core.network_spec import DecoderSpec
 from dr_perception.core.voting import vote
 import numpy as np
 

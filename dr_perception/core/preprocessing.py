@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 import cv2
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.contract import InputSpec
 from dr_perception.core.errors import ImageError
+from dr_perception.core.network_spec import InputSpec
 import numpy as np
 
 #: Largest side of a picture that is accepted, px: bounds memory before it is taken.

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import cv2
 from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
-from dr_perception.core.contract import DecoderSpec
+from dr_perception.core.network_spec import DecoderSpec
 import numpy as np
 
 #: Least probability of a cell that votes.

@@ -45,6 +45,15 @@ def any_normal(axis: np.ndarray) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
+def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the shortest rotation (3x3) that takes unit vector ``a`` (3,) to ``b``."""
+    cross = np.cross(a, b)
+    sine = np.linalg.norm(cross)
+    if sine < 1e-9:
+        return np.eye(3) if a @ b > 0 else turn(any_normal(a), np.pi)
+    return rotation_from_rotvec(cross / sine * np.arctan2(sine, a @ b))
+
+
 def cyclic(axis: np.ndarray, order: int) -> np.ndarray:
     """Return the turns (order, 3, 3) by 1/order about an axis, the identity first."""
     return np.stack([turn(axis, 2 * np.pi * i / order) for i in range(order)])

@@ -26,15 +26,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dr_perception.core.symmetry import Symmetry
-from dr_perception.core.transforms import (make_transform, rotation_from_rotvec,
-                                           rotvec_from_rotation)
+from dr_perception.core.transforms import make_transform, rotvec_from_rotation
 import numpy as np
 from scipy.spatial import ConvexHull
 from sim_trainer.objects.axis_candidates import candidate_axes, reach, refined_flips, refined_group
 from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry, NearMiss
 from sim_trainer.objects.resting import coarse_hull, hull_centre_of_mass
 from sim_trainer.objects.rotation_groups import (any_normal, axes_of, closed_subset, cyclic,
-                                                 dihedral, group_name, SIZES, solid, SOLIDS, turn)
+                                                 dihedral, group_name, rotation_between, SIZES,
+                                                 solid, SOLIDS, turn)
 from sim_trainer.objects.solids import even_directions
 from sim_trainer.objects.surface import Surface
 
@@ -177,7 +177,7 @@ class _Search:
             five = [axis for axis, order in axes_of(solid('I', *_icosahedron_axes()))
                     if order == 5]
             ends = [five[0], *(-axis for axis in five), *five[1:]]
-            others = np.stack([_rotation_between(ends[0], end) for end in ends])
+            others = np.stack([rotation_between(ends[0], end) for end in ends])
         rotations = np.concatenate([other @ turns for other in others])
         about_z = (abs(group.axis[2]) > 1 - 1e-9 and np.abs(self.centre[:2]).max() < 1e-9)
         return Symmetry(np.stack([self.transform(R) for R in rotations]), bool(about_z))
@@ -291,11 +291,3 @@ class _Search:
 
 def _icosahedron_axes() -> tuple[np.ndarray, np.ndarray]:
     return np.array([0, 0, 1.0]), np.array([2.0, 0, 1.0]) / np.sqrt(5)
-
-
-def _rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    cross = np.cross(a, b)
-    sine = np.linalg.norm(cross)
-    if sine < 1e-9:
-        return np.eye(3) if a @ b > 0 else turn(any_normal(a), np.pi)
-    return rotation_from_rotvec(cross / sine * np.arctan2(sine, a @ b))

@@ -21,8 +21,8 @@ import math
 import platform
 from typing import Any
 
-from dr_perception.core.contract import (DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec,
-                                         ModelContract)
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.network_spec import DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.trained_range import DISTANCE_KEY, ELEVATION_KEY, view_elevation_deg
 import numpy as np

@@ -16,7 +16,8 @@
 from dataclasses import dataclass, field
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.network_spec import DecoderSpec, InputSpec
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, transform_points)
 import numpy as np

@@ -18,9 +18,10 @@ import dataclasses
 import json
 
 from dr_perception.core import contract as contract_module
-from dr_perception.core.contract import (DecoderSpec, InputSpec, MAX_MULTIPLE_PX, ModelContract,
-                                         SCORE_WEIGHT_COUNTS)
+from dr_perception.core.contract import ModelContract
 from dr_perception.core.errors import ContractError, ModelFileError, PerceptionError
+from dr_perception.core.network_spec import (DecoderSpec, InputSpec, MAX_MULTIPLE_PX,
+                                             SCORE_WEIGHT_COUNTS)
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.core.scoring import FEATURES
 import numpy as np

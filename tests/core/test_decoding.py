@@ -14,8 +14,8 @@
 
 """From synthetic maps to known keypoints."""
 from dr_perception.core.candidates import LOG_SCALE_RANGE, MAX_CANDIDATES
-from dr_perception.core.contract import DecoderSpec
 from dr_perception.core.decoding import find_candidates
+from dr_perception.core.network_spec import DecoderSpec
 import numpy as np
 import pytest
 

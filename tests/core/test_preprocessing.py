@@ -14,8 +14,8 @@
 
 """From any picture to the network's input, and pictures that are refused."""
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.contract import InputSpec
 from dr_perception.core.errors import ImageError
+from dr_perception.core.network_spec import InputSpec
 from dr_perception.core.preprocessing import check_image, MAX_SIDE_PX, network_input
 import numpy as np
 import pytest

@@ -14,8 +14,8 @@
 
 """The score's features and the probability that they give."""
 from dr_perception.core.candidates import Candidates, margins
-from dr_perception.core.contract import EDGELESS_WEIGHT_COUNT
 from dr_perception.core.edges.refinement import Refined
+from dr_perception.core.network_spec import EDGELESS_WEIGHT_COUNT
 from dr_perception.core.scoring import (covariance_factors, FEATURES, score, score_features,
                                         trust_features)
 import numpy as np

@@ -17,8 +17,8 @@ import dataclasses
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import MAX_CANDIDATES
-from dr_perception.core.contract import DecoderSpec
 from dr_perception.core.decoding import find_candidates
+from dr_perception.core.network_spec import DecoderSpec
 from dr_perception.core.pipeline import PosePipeline
 from dr_perception.core.silhouette import SilhouetteArea
 from dr_perception.core.transforms import make_transform, rotation_about, transform_points

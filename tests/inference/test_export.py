@@ -18,8 +18,8 @@ import pytest
 onnx = pytest.importorskip('onnx', reason='needs the trainer: pip install .[train]')
 torch = pytest.importorskip('torch', reason='needs the trainer: pip install .[train]')
 
-from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402, I100
-                                         ModelContract)
+from dr_perception.core.contract import METADATA_KEY, ModelContract  # noqa: E402, I100
+from dr_perception.core.network_spec import DecoderSpec, InputSpec  # noqa: E402, I100
 from sim_trainer.errors import ExportError  # noqa: E402
 from sim_trainer.export import onnx_export  # noqa: E402
 from sim_trainer.export.onnx_export import export_model, write_contract  # noqa: E402

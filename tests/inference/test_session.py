@@ -23,9 +23,9 @@ onnx = pytest.importorskip('onnx', reason='needs the trainer: pip install .[trai
 torch = pytest.importorskip('torch', reason='needs the trainer: pip install .[train]')
 
 from dr_perception import PinholeCamera, PoseEstimator  # noqa: E402, I100
-from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
-                                         ModelContract)
+from dr_perception.core.contract import METADATA_KEY, ModelContract  # noqa: E402
 from dr_perception.core.errors import ContractError, ModelFileError, ProviderError  # noqa: E402
+from dr_perception.core.network_spec import DecoderSpec, InputSpec  # noqa: E402
 from dr_perception.core.transforms import look_at  # noqa: E402
 from dr_perception.inference import session  # noqa: E402
 from dr_perception.inference.benchmark import measure_batch  # noqa: E402

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import cv2
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.contract import DecoderSpec, InputSpec, ModelContract
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.network_spec import DecoderSpec, InputSpec
 from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import make_transform
 import numpy as np

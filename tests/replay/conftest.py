@@ -21,8 +21,8 @@ import pytest
 pytest.importorskip('rosbags', reason='needs rosbags: pip install .[replay]')
 
 from dr_perception.core.camera import PinholeCamera  # noqa: E402, I100
-from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
-                                         ModelContract)
+from dr_perception.core.contract import METADATA_KEY, ModelContract  # noqa: E402
+from dr_perception.core.network_spec import DecoderSpec, InputSpec  # noqa: E402
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,  # noqa: E402
                                            quat_xyzw_from_rotation, rotation_about,
                                            transform_points)

@@ -25,8 +25,8 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2: pip install .[ros]')
 
 from dr_perception.core.camera import PinholeCamera  # noqa: E402, I100
-from dr_perception.core.contract import (DecoderSpec, InputSpec, METADATA_KEY,  # noqa: E402
-                                         ModelContract)
+from dr_perception.core.contract import METADATA_KEY, ModelContract  # noqa: E402
+from dr_perception.core.network_spec import DecoderSpec, InputSpec  # noqa: E402
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,  # noqa: E402
                                            rotation_about, transform_points)
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.candidates import Candidates
-from dr_perception.core.contract import InputSpec, ModelContract
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.network_spec import InputSpec
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import (plane_information, scaled_covariance, solve_poses,
                                              SupportPlane)

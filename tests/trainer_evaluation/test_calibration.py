@@ -17,8 +17,8 @@ import dataclasses
 from pathlib import Path
 
 from dr_perception.core.candidates import Candidates
-from dr_perception.core.contract import (DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec,
-                                         ModelContract)
+from dr_perception.core.contract import ModelContract
+from dr_perception.core.network_spec import DecoderSpec, EDGELESS_WEIGHT_COUNT, InputSpec
 from dr_perception.core.pipeline import PosePipeline, RawDetections
 from dr_perception.core.pose_solving import PoseFit, scaled_covariance
 from dr_perception.core.scoring import covariance_factors, FEATURES, score

@@ -16,7 +16,7 @@
 
 import copy
 
-from dr_perception.core.contract import InputSpec
+from dr_perception.core.network_spec import InputSpec
 import onnx
 import pytest
 from sim_trainer.configuration.training import NetworkConfig
