@@ -116,6 +116,10 @@ class TrainingConfig:
     measured_pictures: int = 80
     #: pictures of each stress split: half calibrate, half choose; 0: the last weights are kept
     stress_pictures: int = 24
+    #: of the score threshold: how many times as much it weighs to find what is there as not to
+    #: invent what is not (beta of the F measure). An arm that reaches for what is not there
+    #: mostly loses more than one that looks again
+    threshold_beta: float = 0.5
     #: write TensorBoard event files as well
     tensorboard: bool = False
 
@@ -134,6 +138,9 @@ class TrainingConfig:
         if self.optimizer not in OPTIMIZERS:
             raise ConfigurationError(f'training.optimizer: {self.optimizer!r}; expected '
                                      f'{" or ".join(OPTIMIZERS)}')
+        if not 0 < self.threshold_beta <= 10:
+            raise ConfigurationError(f'training.threshold_beta: {self.threshold_beta:g}; expected '
+                                     'a number above 0, at most 10')
         if self.schedule not in SCHEDULES:
             raise ConfigurationError(f'training.schedule: {self.schedule!r}; expected '
                                      f'{" or ".join(SCHEDULES)}')

@@ -76,7 +76,7 @@ def finish_keypoints(config: SceneConfig, catalogue: tuple[ObjectModel, ...], fo
     for name, picture in stress_pictures(config, settings.stress_pictures):
         stress.setdefault(name, []).append(picture)
     ranked = choose(_exported(config, contract, folder, all_of_them=bool(stress)), contract,
-                    calibration, stress)
+                    calibration, stress, settings.threshold_beta)
     best = ranked[0]
     model_path = folder / 'model.onnx'
     os.replace(snapshot_path(folder, best.step), model_path)

@@ -44,7 +44,7 @@ def config_key(config: SceneConfig) -> str:
     for entry in data['objects']:
         del entry['subframes']      # travel with the weights, decide nothing of them
     for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
-                'measured_pictures', 'stress_pictures'):
+                'measured_pictures', 'stress_pictures', 'threshold_beta'):
         del data['training'][key]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -52,8 +52,12 @@ def config_key(config: SceneConfig) -> str:
 def resumable_key(config: SceneConfig) -> str:
     """Return a hash of what has to be the same in all parts of a training."""
     alike = {key: getattr(TrainingConfig, key) for key in _LENGTH}
+    frames = config.frames
+    # More steps want more pictures; where all of them fit in memory, their number is their order.
+    count = min(frames.count, frames.pool_count + 1)
     return config_key(dataclasses.replace(
-        config, training=dataclasses.replace(config.training, **alike)))
+        config, frames=dataclasses.replace(frames, count=count),
+        training=dataclasses.replace(config.training, **alike)))
 
 
 def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:
@@ -61,7 +65,8 @@ def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:
 
     Args:
         folder: of the run.
-        config: of the run; ``training.steps`` may be another than before.
+        config: of the run; ``training.steps`` may be another than before, and ``frames.count``
+            where pictures are drawn all the time.
 
     Raises:
         CheckpointError: damaged, of another configuration, or its steps had other learning rates

@@ -68,9 +68,11 @@ class Snapshot:
 
 
 def measure_snapshot(step: int, contract: ModelContract, network: Network,
-                     calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]]
-                     ) -> Snapshot:
+                     calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]],
+                     beta: float) -> Snapshot:
     """Calibrate on half of the stress pictures and ``calibration``; rank the other half.
+
+    The threshold is where the F measure of ``beta`` is highest on the pictures that calibrated.
 
     Raises:
         TrainingError: it finds too little to be calibrated.
@@ -82,13 +84,13 @@ def measure_snapshot(step: int, contract: ModelContract, network: Network,
     records = {name: records_of(pipeline.estimate, pictures, contract)
                for name, pictures in zip(stress, halves[1])}
     fitted = records_of(pipeline.estimate, fitted_on, contract)
-    threshold = float(np.clip(best_threshold([fitted]), *THRESHOLD_RANGE))
+    threshold = float(np.clip(best_threshold([fitted], beta), *THRESHOLD_RANGE))
     return Snapshot(step, with_threshold(contract, threshold),
                     {name: round(average_precision(r), 4) for name, r in records.items()})
 
 
 def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContract,
-           calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]]
+           calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]], beta: float
            ) -> list[Snapshot]:
     """All snapshots that can be calibrated, the best first.
 
@@ -97,6 +99,7 @@ def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContra
         contract: of all of them, not calibrated.
         calibration: held-out pictures.
         stress: pictures of the stress splits.
+        beta: of the threshold, ``training.threshold_beta``.
 
     Raises:
         TrainingError: none finds enough to be calibrated.
@@ -104,7 +107,8 @@ def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContra
     measured, failure = [], None
     for step, open_network in snapshots.items():
         try:
-            measured.append(measure_snapshot(step, contract, open_network(), calibration, stress))
+            measured.append(measure_snapshot(step, contract, open_network(), calibration, stress,
+                                             beta))
         except TrainingError as error:      # early ones may have learned too little
             failure = error
             continue

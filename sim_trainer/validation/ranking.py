@@ -21,9 +21,6 @@ from collections.abc import Iterable
 import numpy as np
 from sim_trainer.evaluation.records import DetectionRecord, SetRecords
 
-#: An arm that reaches for what is not there loses more than one that looks again.
-BETA = 0.5
-
 
 def average_precision(records: SetRecords) -> float:
     """Area under precision over recall, 0...1; detections are taken by falling score.
@@ -42,7 +39,7 @@ def average_precision(records: SetRecords) -> float:
     return float(best[right].sum() / asked)
 
 
-def best_threshold(sets: Iterable[SetRecords], beta: float = BETA) -> float:
+def best_threshold(sets: Iterable[SetRecords], beta: float) -> float:
     """Return the score that divides best: where the F measure of what is as sure is highest.
 
     Args:

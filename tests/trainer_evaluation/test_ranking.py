@@ -72,4 +72,4 @@ def test_equal_scores_pass_together():
 
 @pytest.mark.parametrize('sets', [[], [_records(0, [(0.9, False)])], [_records(3, [])]])
 def test_without_anything_to_go_by_it_is_a_half(sets):
-    assert best_threshold(sets) == 0.5
+    assert best_threshold(sets, beta=0.5) == 0.5

@@ -96,6 +96,23 @@ def test_a_longer_training_goes_on_before_the_cooldown(tiny_config, new_task, tm
     assert begin == 8 and torch.equal(again, expected)  # at its end, nothing is left to do
 
 
+def test_more_steps_with_as_many_more_pictures_are_the_same_training(
+        tiny_config, new_task, tmp_path):
+    def drawn_on_the_way(count, steps):
+        config = _changed(tiny_config, schedule='constant', cooldown=0.4, steps=steps)
+        return dataclasses.replace(config, frames=dataclasses.replace(
+            config.frames, count=count, pool_count=4))
+
+    short, long = drawn_on_the_way(6, 5), drawn_on_the_way(8, 10)
+    expected, _ = _run(long, tmp_path / 'whole', new_task)
+    _run(short, tmp_path / 'grown', new_task)
+    grown, begin = _run(long, tmp_path / 'grown', new_task)
+    assert begin == 3 and torch.equal(grown, expected)
+    with pytest.raises(CheckpointError, match='belongs to another configuration'):
+        state_to_resume(tmp_path / 'grown', dataclasses.replace(
+            long, frames=dataclasses.replace(long.frames, count=4)))
+
+
 def test_a_cosine_keeps_its_length(tiny_config, new_task, tmp_path):
     _run(tiny_config, tmp_path, new_task)
     with pytest.raises(CheckpointError, match='its 5 steps are the first of 5 steps, cosine; '

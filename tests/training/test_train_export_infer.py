@@ -156,6 +156,7 @@ def test_tobin2017_trains_and_is_measured_by_the_same_command(name, tmp_path, ca
      'and 1'),
     ('schedule', 'step', "training.schedule: 'step'; expected cosine or constant"),
     ('cooldown', '0', 'training.cooldown: 0; expected a number above 0, at most 1'),
+    ('threshold_beta', '0', 'training.threshold_beta: 0; expected a number above 0, at most 10'),
     ('snapshots', '0', 'training.snapshots: 0; expected 1...50')])
 def test_wrong_training_keys_are_one_line(key, value, message):
     with pytest.raises(ConfigurationError, match=message):
