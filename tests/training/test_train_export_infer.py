@@ -93,6 +93,8 @@ def test_whole_command(tiny, head, backbone, stride, stress, tmp_path, monkeypat
     assert cli.main(command) == 2
     assert 'holds a training already; go on with it by --resume' in capsys.readouterr().err
     assert cli.main([*command, '--resume', '--set', 'training.steps=9']) == 2
+    assert 'those of 9 steps, cosine have other learning rates' in capsys.readouterr().err
+    assert cli.main([*command, '--resume', '--set', 'training.batch_size=4']) == 2
     assert 'belongs to another configuration' in capsys.readouterr().err
 
 
