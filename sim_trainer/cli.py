@@ -20,10 +20,12 @@ Exit codes: 0 done, 2 the user's error in one line, 130 interrupted, 1 a bug wit
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 import json
 import logging
 import os
 from pathlib import Path
+import re
 import sys
 
 from sim_trainer import __version__
@@ -32,6 +34,8 @@ from sim_trainer.evaluation import command as evaluation
 from sim_trainer.lab.arguments import add_lab_commands
 from sim_trainer.options import load, positive, with_config
 
+#: Several numbers, the first one negative.
+_NUMBERS = re.compile(r'-[0-9.][-+0-9.eE]*(,[-+0-9.eE]+)+')
 #: module that is missing -> the extra that brings it
 _EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'moderngl': 'train',
            'onnx': 'train', 'tqdm': 'train', 'matplotlib': 'train', 'scipy': 'train',
@@ -41,7 +45,7 @@ _EXTRAS = {'torch': 'train', 'pybullet': 'train', 'pybullet_data': 'train', 'mod
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = build_parser()
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(_joined(sys.argv[1:] if argv is None else argv))
     if rest and arguments.command != 'demo':
         parser.error(f'unrecognized arguments: {" ".join(rest)}')
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
@@ -61,9 +65,27 @@ def main(argv: list[str] | None = None) -> int:
         print(f'error: {name} is not installed: {remedy} (from a checkout: pip install '
               f"'.[{extra or 'train'}]')", file=sys.stderr)
         return 2
+    except BrokenPipeError:     # ``| head``: whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print('interrupted; what was drawn stays, --resume goes on from there', file=sys.stderr)
         return 130
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Write ``--pose -0.5,0,0.6`` as ``--pose=-0.5,0,0.6``.
+
+    argparse takes the minus for that of an option. A single negative number needs no help.
+    """
+    joined: list[str] = []
+    for text in argv:
+        if _NUMBERS.fullmatch(text) and joined and joined[-1].startswith('--') and (
+                '=' not in joined[-1]):
+            joined[-1] += f'={text}'
+        else:
+            joined.append(text)
+    return joined
 
 
 def build_parser() -> argparse.ArgumentParser:

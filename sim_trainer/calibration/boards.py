@@ -75,8 +75,9 @@ class BoardSpec:
                 raise CalibrationError(f'--marker-size-m {self.inner_size_m:g}: expected less '
                                        f'than the square, {self.size_m:g} m')
         elif self.single == (self.separation_m is not None):
-            raise CalibrationError('a board of several tags needs --grid COLUMNSxROWS and '
-                                   '--separation-m METRES, a single tag neither')
+            missing = '--grid COLUMNSxROWS' if self.single else '--separation-m METRES'
+            raise CalibrationError(f'{missing} is missing: a board of several tags needs --grid '
+                                   'and --separation-m, a single tag neither')
         elif self.separation_m is not None and self.separation_m <= 0:
             raise CalibrationError(f'--separation-m {self.separation_m:g}: expected metres above '
                                    '0')

@@ -21,6 +21,8 @@ import json
 from pathlib import Path
 import re
 
+#: A board this near (m) to the table's height lies on it: boards have a thickness.
+_ON_TABLE_M = 0.012
 KINDS = ('aruco', 'apriltag', 'charuco', 'marks')
 
 
@@ -61,7 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='where objects will stand, metres (default: what the points span)')
     parser.add_argument('--output', type=Path, metavar='DIR',
                         help='write overlay.png, camera.yaml and calibration.json here')
-    parser.add_argument('--draw', type=Path, metavar='PNG', help='draw the board for the printer')
+    parser.add_argument('--draw', type=Path, metavar='FILE.pdf|png',
+                        help='draw the board for the printer, at its size')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(arguments.board_at[:3]))
     result = calibrate_camera(points, camera, placement, arguments.plane_z_m)
     views = table_views(result, arguments.workspace)
-    print(text_of(result, views))
+    print('\n'.join([text_of(result, views), *_remarks(arguments)]))
     print(f'\n{yaml_of(result)}', end='')
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
@@ -92,6 +95,21 @@ def run(arguments: argparse.Namespace) -> int:
             cv2.imwrite(str(arguments.output / 'overlay.png'), cv2.cvtColor(
                 draw_overlay(image_rgb, result, views), cv2.COLOR_RGB2BGR))
     return 0
+
+
+def _remarks(arguments: argparse.Namespace) -> list[str]:
+    """Return what no picture can tell of the numbers that were given."""
+    if arguments.board == 'marks':
+        return []
+    lines = [f'distances are as true as --size-m {arguments.size_m:g}: where the print measures '
+             '1 % less, the camera is 1 % nearer']
+    above_m = arguments.board_at[2] - arguments.plane_z_m
+    if abs(above_m) > _ON_TABLE_M:
+        lines.append(f'warning: the board lies {abs(above_m):.3f} m '
+                     f'{"above" if above_m > 0 else "below"} the table (--board-at z '
+                     f'{arguments.board_at[2]:g}, --plane-z-m {arguments.plane_z_m:g}); if it '
+                     'lay on it, correct one of them')
+    return lines
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -108,6 +126,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise CalibrationError(f'calibrate --board {arguments.board} needs {name}')
     if marks and arguments.draw:
         raise CalibrationError('--draw: marks need no print')
+    if arguments.draw and arguments.draw.suffix.lower() not in ('.pdf', '.png'):
+        raise CalibrationError(f'--draw {arguments.draw}: expected a name that ends in .pdf or '
+                               '.png')
     for name in ('board_sigma_m', 'board_sigma_deg', 'marks_sigma_m'):
         if not 0 <= getattr(arguments, name) < 10:
             raise CalibrationError(f'--{name.replace("_", "-")} {getattr(arguments, name):g}: '
@@ -154,11 +175,13 @@ def _points(arguments: argparse.Namespace):
 
 
 def _draw(arguments: argparse.Namespace) -> int:
-    import cv2
+    from PIL import Image
     spec = _spec(arguments)
     image, px_per_m = spec.draw()
     arguments.draw.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(arguments.draw), image)
+    dpi = px_per_m * 0.0254
+    # Both formats keep the size on paper; PDF readers print it by themselves.
+    Image.fromarray(image).save(arguments.draw, dpi=(dpi, dpi), resolution=dpi)
     print(f'{arguments.draw}: print it {1e3 * image.shape[1] / px_per_m:.1f} mm wide '
-          f'({px_per_m * 0.0254:.1f} dpi), measure it, and give what you measure as --size-m')
+          f'({dpi:.1f} dpi, "actual size"), measure it, and give what you measure as --size-m')
     return 0

@@ -28,6 +28,8 @@ from sim_trainer.calibration.tag_edges import refine_corners
 _CORNERS = ('top left', 'top right', 'bottom right', 'bottom left')
 #: Tags of another dictionary that prove that it is the one.
 _PROOF_TAGS = 2
+_MIRRORED = ('the picture is mirrored: its tags are found in the mirror image; switch the flip '
+             'off in the camera driver')
 #: A tag needs about two pixels a cell.
 _LEAST_CELL_PX = 2.0
 
@@ -106,6 +108,9 @@ def _of_chessboard(grey: np.ndarray, spec: BoardSpec
     board = spec.opencv_board()
     pixels, ids, _, tags = cv2.aruco.CharucoDetector(board).detectBoard(grey)
     count = 0 if ids is None else len(ids)
+    if count < 4 and len(_tags(grey, spec.opencv_dictionary)[1]) < len(
+            _tags(cv2.flip(grey, 1), spec.opencv_dictionary)[1]):
+        raise CalibrationError(_MIRRORED)
     if count < 4:
         raise CalibrationError(
             f'{0 if tags is None else len(tags)} tags of the chessboard are found, and {count} of '
@@ -123,8 +128,7 @@ def _why_nothing(grey: np.ndarray, spec: BoardSpec) -> str:
     """Return what keeps tags from being found, by trying what usually does."""
     name = spec.dictionary_name
     if len(_tags(cv2.flip(grey, 1), spec.opencv_dictionary)[1]):
-        return ('the picture is mirrored: its tags are found in the mirror image; switch the '
-                'flip off in the camera driver')
+        return _MIRRORED
     if len(_tags(255 - grey, spec.opencv_dictionary)[1]):
         return ('the tags are found in the negative: print them black on white')
     for other in dictionary_names():

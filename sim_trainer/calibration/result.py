@@ -221,5 +221,5 @@ def check_above(T_base_camera: np.ndarray, plane_z_m: float) -> None:
     if below_m >= 0:
         raise CalibrationError(
             f'the camera comes out {below_m:.3f} m below the table; x and y of the '
-            'marks may be swapped, or the board upside down in --board-at (z points out of the '
-            'paper)')
+            'marks may be swapped, the board upside down in --board-at (z points out of the '
+            f'paper), or --plane-z-m {plane_z_m:g} not the height of the table')

@@ -80,6 +80,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f'{path}: {error}') from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f'{path}: not valid YAML: {error}') from error
+    if data is None:
+        raise ConfigurationError(f'{path}: is empty; config/tabletop.yaml is the reference scene, '
+                                 'python -m sim_trainer init writes one for your lab')
     if not isinstance(data, dict):
         raise ConfigurationError(f'{path}: holds a {type(data).__name__}; expected a mapping of '
                                  'keys to values')

@@ -46,6 +46,8 @@ MESH_DEFAULTS = {'unit': 'm', 'up': 'z', 'origin': 'file', 'symmetry': 'auto',
 MOST_SIZE_SPREAD = 0.04
 #: unit of a mesh file -> metres.
 UNITS_M = {'m': 1.0, 'mm': 0.001, 'cm': 0.01, 'in': 0.0254}
+#: Axes of a mesh file that may point up.
+UPS = ('z', 'y', 'x')
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class ObjectConfig:
     file: str | None = None
     #: mesh: unit of the file's numbers: m (default), mm, cm or in
     unit: str | None = None
-    #: mesh: the file's axis that points up when the object stands: z (default) or y (as in glTF)
+    #: mesh: the file's axis that points up when the object stands: z (default), y (as in glTF), x
     up: str | None = None
     #: mesh: origin of the object frame: file (default; the file's own) or centre (of the bounding
     #: box)
@@ -185,7 +187,7 @@ class ObjectConfig:
         for key, default in MESH_DEFAULTS.items():
             if getattr(self, key) is None:
                 object.__setattr__(self, key, default)
-        for key, choices in (('unit', tuple(UNITS_M)), ('up', ('z', 'y')),
+        for key, choices in (('unit', tuple(UNITS_M)), ('up', UPS),
                              ('origin', ('file', 'centre')),
                              ('symmetry', ('auto', 'none', 'declared'))):
             value = getattr(self, key)

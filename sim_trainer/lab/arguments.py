@@ -20,6 +20,7 @@ import argparse
 from pathlib import Path
 
 _UNITS = ('m', 'mm', 'cm', 'in')
+_UPS = ('z', 'y', 'x')
 
 
 def add_lab_commands(commands: argparse._SubParsersAction) -> None:
@@ -50,7 +51,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
                         help='scene YAML, or a mesh: .obj, .stl, .ply, .glb, .urdf')
     parser.add_argument('--unit', choices=_UNITS,
                         help="unit of the mesh (default: guessed from the object's size)")
-    parser.add_argument('--up', choices=('z', 'y'),
+    parser.add_argument('--up', choices=_UPS,
                         help='axis of the mesh that points up (default: guessed)')
     parser.add_argument('--output', type=Path, metavar='DIR', default=Path('check'),
                         help='pictures go here (default: check)')
@@ -71,7 +72,7 @@ def add_init(parser: argparse.ArgumentParser) -> None:
                         help='.obj, .stl, .ply, .glb or .urdf; may be given several times')
     parser.add_argument('--unit', choices=_UNITS,
                         help="unit of the meshes (default: guessed from each one's size)")
-    parser.add_argument('--up', choices=('z', 'y'),
+    parser.add_argument('--up', choices=_UPS,
                         help='axis of the meshes that points up (default: guessed)')
     parser.add_argument('--pose', metavar='X,Y,Z,...', default=None,
                         help='of the camera in the base frame: x,y,z,look_x,look_y,look_z or '

@@ -143,6 +143,7 @@ def visible_workspace(camera: PinholeCamera, pose: NominalPose, table_z_m: float
         raise ConfigurationError(
             f'the camera at {list(pose.position_m)} m sees less than {100 * _SIDES_M[0]:.0f} '
             f'cm of the table round {list(pose.look_at_m)} m; check --pose, and that --camera has '
-            'the calibration of the full picture')
+            f'the calibration of the full picture ({camera.width_px}x{camera.height_px} px with '
+            f'its centre near cx, cy = {camera.cx_px:.0f}, {camera.cy_px:.0f}?)')
     return tuple((round(float(middle[i] - best[i] / 2), 2),
                   round(float(middle[i] + best[i] / 2), 2)) for i in (0, 1))

@@ -58,11 +58,12 @@ def _check_config(path: Path, arguments: argparse.Namespace) -> None:
     config = load_config(path, arguments.set)
     # Loaded here: a mesh is checked without the simulation.
     from sim_trainer.lab.scene_picture import scene_picture, view_lines
-    for line in view_lines(config):
-        print(line)
+    lines = view_lines(config)
+    scene = scene_picture(config, arguments.picture)    # a wrong photograph is refused at once
+    print('\n'.join(lines))
     for entry in config.objects:
         _report(check_object(entry), arguments.output)
-    write_picture(arguments.output / 'scene.png', scene_picture(config, arguments.picture))
+    write_picture(arguments.output / 'scene.png', scene)
 
 
 def _report(check: ObjectCheck, folder: Path) -> None:

@@ -30,12 +30,15 @@ from sim_trainer.lab.resting_chances import resting_chances, RestingChance
 from sim_trainer.lab.units import guess_unit, UnitGuess
 from sim_trainer.objects.catalogue import build_catalogue, found_symmetry
 from sim_trainer.objects.found_symmetry import axis_text, FoundSymmetry
-from sim_trainer.objects.mesh_file import draw_geometry, largest_extent, load_mesh, MeshFile
+from sim_trainer.objects.mesh_file import (draw_geometry, largest_extent, load_mesh, MeshFile,
+                                           up_rotation)
 from sim_trainer.objects.symmetry_search import find_symmetry
 
 logger = logging.getLogger(__name__)
 #: An origin that lies aside of the box's middle axis by less than this part of its sides is kept.
 _ORIGIN_ASIDE = 0.35
+#: Cosine between an axis and one that it is taken for.
+_ALONG = 0.999
 _SOLIDS = {'T': '12 rotations of the tetrahedron', 'O': '24 rotations of the cube',
            'I': '60 rotations of the icosahedron', 'C1': 'none',
            'ball': 'any rotation (a ball has no orientation: its rotation means nothing)'}
@@ -59,9 +62,12 @@ class ObjectCheck:
         size = ' x '.join(f'{1000 * value:.1f}' for value in facts.extents_m)
         unit = ''
         if self.guess is not None:
-            unit = (f' in unit {self.entry.unit}' if self.guess.unit == self.entry.unit else
-                    f' in unit {self.entry.unit}, but {self.guess.unit} is likelier')
-            unit += f' ({self.guess.sureness}: {self.guess.reason})'
+            unit = (f' in unit {self.entry.unit} ({self.guess.sureness}: {self.guess.reason})'
+                    if self.guess.unit == self.entry.unit else
+                    f' in unit {self.entry.unit}, as it was given ({self.guess.unit} is as '
+                    f'possible: {self.guess.reason})' if self.unit_is_possible else
+                    f' in unit {self.entry.unit}, but {self.guess.unit} is likelier '
+                    f'({self.guess.reason})')
         picture = ('no picture: it is drawn in every colour' if self.mesh.texture_rgb is None else
                    f'picture of {self.mesh.texture_rgb.shape[1]}x'
                    f'{self.mesh.texture_rgb.shape[0]} px on it')
@@ -89,20 +95,27 @@ class ObjectCheck:
             lines.append(f'  trained    with the exact symmetry of the shape: {exact} poses')
         return lines + [f'  warning:   {text}' for text in self.warnings()]
 
+    @property
+    def unit_is_possible(self) -> bool:
+        """Whether nothing speaks against the unit: an inch makes as good an object as a cm."""
+        guess, unit = self.guess, self.entry.unit
+        return guess is None or unit == guess.unit or unit == 'in' and unit in guess.fitting
+
     def warnings(self) -> list[str]:
         """Return what should be looked at, with its remedy."""
         found = list(self.facts.warnings()) if self.entry.shape == 'mesh' else []
-        if self.guess is not None and self.entry.unit != self.guess.unit:
+        if self.guess is not None and not self.unit_is_possible:
             found.insert(0, f'unit {self.entry.unit} is unlikely: {self.guess.reason}; write '
                          f'unit: {self.guess.unit} if that is right')
-        elif self.guess is not None and self.guess.sureness == 'not sure':
+        elif (self.guess is not None and self.guess.sureness == 'not sure'
+              and self.guess.unit == self.entry.unit):
             found.insert(0, f'the unit is a guess: compare {self.facts.extents_m.max():.3g} m '
                          'with a ruler, and give --unit')
         round_about = [axis for axis, order in self.found.axes if order == 0]
         if round_about and not self.model.symmetry.continuous_about_z:
             found.append(f'round about {axis_text(round_about[0])}, not about z through the '
-                         'origin: write up: y or origin: centre, or turn the mesh; until then 64 '
-                         'turns stand for all')
+                         f'origin: {_upright(self.entry, round_about[0])}; until then 64 turns '
+                         'stand for all')
         declared, number = self.model.symmetry.transforms, len(self.found.symmetry.transforms)
         if self.entry.shape == 'mesh' and self.entry.symmetry != 'auto' and (
                 len(declared) != number):
@@ -207,6 +220,17 @@ def _likely_up(model: ObjectModel, suffix: str) -> str:
     if stable['z'] != stable['y']:
         return 'z' if stable['z'] else 'y'
     return 'y' if suffix.lower() == '.glb' else 'z'
+
+
+def _upright(entry: ObjectConfig, axis: np.ndarray) -> str:
+    """Return what makes an axis (3,) of the object frame the z axis through the origin."""
+    if abs(axis[2]) > _ALONG:
+        return 'write origin: centre'
+    if entry.shape == 'mesh':
+        in_file = np.abs(up_rotation(entry.up).T @ axis)
+        if in_file.max() > _ALONG:
+            return f'write up: {"xyz"[int(in_file.argmax())]} and origin: centre'
+    return 'turn the mesh so that this axis is z'
 
 
 def _likely_origin(path: Path, unit: str, up: str) -> str:

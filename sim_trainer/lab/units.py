@@ -35,6 +35,8 @@ class UnitGuess:
     unit: str
     sureness: str
     reason: str
+    #: all units that make an object of it that an arm can pick
+    fitting: tuple[str, ...] = ()
 
 
 def guess_unit(largest: float, suffix: str = '') -> UnitGuess:
@@ -57,17 +59,17 @@ def guess_unit(largest: float, suffix: str = '') -> UnitGuess:
     typical = [unit for unit in fitting
                if TYPICAL_M[0] <= largest * UNITS_M[unit] <= TYPICAL_M[1]]
     if suffix.lower() == '.urdf':
-        return UnitGuess('m', 'sure', f'URDF files are in metres; {_size(largest, "m")}')
+        return UnitGuess('m', 'sure', f'URDF files are in metres; {_size(largest, "m")}', ('m',))
     if suffix.lower() == '.glb' and 'm' in fitting:
         sure = 'sure' if fitting == ['m'] else 'likely'
         return UnitGuess('m', sure, f'glTF files are in metres; {_size(largest, "m")}'
-                         + _others(largest, fitting, 'm'))
+                         + _others(largest, fitting, 'm'), tuple(fitting))
     metric = [other for other in fitting if other != 'in']
     unit = next((u for u in metric if u in typical), (metric or fitting)[0])
-    sure = ('sure' if fitting == [unit] or metric == [unit] else
-            'likely' if [u for u in typical if u != 'in'] == [unit] else 'not sure')
+    sure = ('sure' if fitting == [unit] else 'likely' if metric == [unit] or [
+        u for u in typical if u != 'in'] == [unit] else 'not sure')
     return UnitGuess(unit, sure, f'an object for an arm has 1 cm ... 1 m; {_size(largest, unit)}'
-                     + _others(largest, fitting, unit))
+                     + _others(largest, fitting, unit), tuple(fitting))
 
 
 def _size(largest: float, unit: str) -> str:

@@ -37,6 +37,8 @@ MAX_FACES = 200_000
 MAX_FILE_BYTES = 500 << 20
 #: Volume of the convex hull over the cube of the largest extent; a sheet of paper has 2e-4.
 _FLAT = 1e-5
+#: A binary STL: 80 bytes of text, the number of triangles, 50 bytes each.
+_STL_HEADER_BYTES, _STL_TRIANGLE_BYTES = 84, 50
 _UNIT_NAMES = {'m': 'metres', 'mm': 'millimetres', 'cm': 'centimetres', 'in': 'inches'}
 #: An object that a tabletop scene is likely to hold; used to guess the unit that was meant.
 _LIKELY_M = (0.01, 1.0)
@@ -75,9 +77,7 @@ def draw_geometry(entry: ObjectConfig) -> MeshFile | None:
     if entry.shape != 'mesh':
         return None
     mesh = load_mesh(entry.file, entry.unit)
-    vertices = mesh.vertices_m
-    if entry.up == 'y':
-        vertices = vertices @ rotation_about('x', np.pi / 2).T
+    vertices = mesh.vertices_m @ up_rotation(entry.up).T
     low, high = vertices.min(0), vertices.max(0)
     if entry.origin == 'centre':
         vertices = vertices - (low + high) / 2
@@ -85,6 +85,12 @@ def draw_geometry(entry: ObjectConfig) -> MeshFile | None:
         raise ConfigurationError(f"{entry.file}: the file's origin lies {outside:.3g} m outside "
                                  f'the mesh of object {entry.name!r}; write origin: centre')
     return replace(mesh, vertices_m=vertices)
+
+
+def up_rotation(up: str) -> np.ndarray:
+    """Return the rotation (3x3) that turns an axis of the file, one of ``UPS``, upwards (z)."""
+    return {'x': rotation_about('y', -np.pi / 2), 'y': rotation_about('x', np.pi / 2),
+            'z': np.eye(3)}[up]
 
 
 def load_mesh(path: str | Path, unit: str = 'm') -> MeshFile:
@@ -141,6 +147,8 @@ def largest_extent(path: str | Path) -> float:
 
 def _read_parts(path: Path) -> list[TexturedPart]:
     """Return the parts of a file that have triangles, each at its place, in the file's unit."""
+    if path.is_dir():
+        raise ConfigurationError(f'{path}: is a folder; give the path of a mesh in it')
     if not path.is_file():
         raise ConfigurationError(f'{path}: there is no such file; give the path of a mesh '
                                  '(relative paths start at the working directory)')
@@ -152,6 +160,7 @@ def _read_parts(path: Path) -> list[TexturedPart]:
                                  f'{MAX_FILE_BYTES >> 20} MB are read; decimate the mesh first')
     import trimesh
 
+    _check_whole(path)
     try:
         # process=False: joining vertices would tear the picture at its seams.
         scene = (urdf_scene(path) if path.suffix.lower() == '.urdf' else
@@ -170,6 +179,21 @@ def _read_parts(path: Path) -> list[TexturedPart]:
         raise ConfigurationError(f'{path}: has no triangles (a point cloud, or an empty file?); '
                                  'export a surface')
     return parts
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a binary STL that is cut short; the reader takes it for text and says so."""
+    if path.suffix.lower() != '.stl':
+        return
+    with open(path, 'rb') as file:
+        head = file.read(_STL_HEADER_BYTES)
+    if len(head) < _STL_HEADER_BYTES or head.isascii() and head.lstrip().startswith(b'solid'):
+        return
+    count = int.from_bytes(head[-4:], 'little')
+    expected, size = _STL_HEADER_BYTES + _STL_TRIANGLE_BYTES * count, path.stat().st_size
+    if size < expected:
+        raise ConfigurationError(f'{path}: cut short: {count:,} triangles take {expected:,} '
+                                 f'bytes, the file has {size:,}; copy or export it again')
 
 
 def _part(geometry: Any, transform: np.ndarray) -> TexturedPart | None:

@@ -22,6 +22,7 @@ the tiles of one square sheet. Colours alone make no picture, and the other maps
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 import logging
 import math
 from pathlib import Path
@@ -61,9 +62,9 @@ def joined_texture(path: Path, parts: list[TexturedPart]
     if not pictures:
         if any(part.uv is not None for part in parts):
             # trimesh leaves out a picture that is missing or outside the mesh's folder.
-            logger.warning('%s: has texture coordinates but no picture, so its surface is drawn '
-                           'at random; a picture must lie beside the file or below, named in the '
-                           '.mtl or .glb', path)
+            _warn_once(f'{path}: has texture coordinates but no picture'
+                       f'{_missing_pictures(path)}, so its surface is drawn at random; a picture '
+                       'must lie beside the file or below, named in the .mtl or .glb')
         return None, None
     if len(pictures) == 1 and all(image is not None for image in images):
         return (np.concatenate([part.uv for part in parts]),
@@ -77,6 +78,28 @@ def joined_texture(path: Path, parts: list[TexturedPart]
             tiles[key] = (_to_rgb(path, image) if image is not None
                           else np.full((8, 8, 3), key, np.uint8))
     return _sheet(path, parts, keys, tiles)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Log a warning: a mesh is read several times."""
+    logger.warning('%s', text)
+
+
+def _missing_pictures(path: Path) -> str:
+    """Return which files an OBJ names that are not there, to be read on after 'no picture'."""
+    if path.suffix.lower() != '.obj':
+        return ''
+
+    def named(file: Path, key: str) -> list[Path]:
+        lines = (line.split() for line in file.read_text('utf-8', 'replace').splitlines())
+        return [file.parent / words[-1] for words in lines if len(words) > 1 and words[0] == key]
+
+    materials = named(path, 'mtllib')
+    wanted = materials + [picture for file in materials if file.is_file()
+                          for picture in named(file, 'map_Kd')]
+    missing = [file.name for file in wanted if not file.is_file()]
+    return f' ({", ".join(missing)} is missing)' if missing else ''
 
 
 def _sheet(path: Path, parts: list[TexturedPart], keys: list[Any], tiles: dict[Any, np.ndarray]

@@ -142,12 +142,18 @@ def test_another_chessboard(camera, view, on_table, photograph):
     assert 'print it anew with --draw' in _message(image, wrong)
 
 
+def test_a_mirrored_chessboard_is_called_so(camera, view, on_table, photograph):
+    spec = SPECS['a chessboard of even rows']
+    image = photograph(spec, camera, view(), on_table())
+    assert 'the picture is mirrored' in _message(np.ascontiguousarray(image[:, ::-1]), spec)
+
+
 @pytest.mark.parametrize('arguments, message', [
     (('aruco', 50.0), '--size-m 50: expected the edge of a tag in metres'),
     (('charuco', 0.05), 'give the squares of the chessboard, e.g. --grid 7x5'),
     (('charuco', 0.05, 7, 5, None, 0.06), '--marker-size-m 0.06: expected less than the square'),
-    (('aruco', 0.05, 4, 3), 'a board of several tags needs --grid COLUMNSxROWS and --separation'),
-    (('aruco', 0.05, 1, 1, 0.01), 'a single tag neither'),
+    (('aruco', 0.05, 4, 3), '--separation-m METRES is missing: a board of several tags needs'),
+    (('aruco', 0.05, 1, 1, 0.01), '--grid COLUMNSxROWS is missing: .* a single tag neither'),
     (('aruco', 0.05, 4, 3, -0.01), '--separation-m -0.01: expected metres above 0'),
     (('aruco', 0.05, 1, 1, None, None, 50), 'the dictionary 4X4_50 has the ids 0...49'),
     (('aruco', 0.05, 9, 9, 0.01), 'too few for 81 tags from --id 0; name a larger --dictionary'),

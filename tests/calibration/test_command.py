@@ -14,9 +14,11 @@
 
 """The command as a user types it."""
 import json
+import re
 
 import cv2
 import numpy as np
+from PIL import Image
 import pytest
 from sim_trainer.calibration.boards import BoardSpec
 from sim_trainer.cli import main
@@ -59,6 +61,17 @@ def test_a_chessboard(picture, tmp_path, view, capsys):
     assert cv2.imread(str(tmp_path / 'out' / 'overlay.png')).shape == (960, 1280, 3)
 
 
+def test_what_no_picture_tells_is_said(picture, capsys):
+    arguments = (picture, '--camera', NUMBERS, '--board', 'charuco', '--size-m', 0.05, '--grid',
+                 '7x5', '--board-at', 0.5, 0.02, 0, 90)
+    assert _calibrate(*arguments) == 0
+    printed = capsys.readouterr().out
+    assert 'distances are as true as --size-m 0.05' in printed and 'warning: the' not in printed
+    assert _calibrate(*arguments, '--plane-z-m', 0.3) == 0
+    assert ('warning: the board lies 0.300 m below the table (--board-at z 0, --plane-z-m 0.3)'
+            in capsys.readouterr().out)
+
+
 def test_marks_without_a_picture(tmp_path, camera, view, capsys):
     T = view()
     places = np.array([[0.3, -0.2, 0], [0.7, -0.2, 0], [0.7, 0.2, 0], [0.3, 0.2, 0], [0.5, 0, 0]])
@@ -89,7 +102,7 @@ def test_marks_without_a_picture(tmp_path, camera, view, capsys):
 def test_the_print_can_be_found(tmp_path, capsys):
     assert _calibrate('--board', 'apriltag', '--size-m', 0.1, '--id', 7, '--draw',
                       tmp_path / 'tag.png') == 0
-    assert 'print it 150.0 mm wide (203.2 dpi)' in capsys.readouterr().out
+    assert 'print it 150.0 mm wide (203.2 dpi, "actual size"), measure' in capsys.readouterr().out
     image = cv2.imread(str(tmp_path / 'tag.png'))
     assert image.shape == (1200, 1200, 3)
     parameters = cv2.aruco.DetectorParameters()
@@ -97,6 +110,19 @@ def test_the_print_can_be_found(tmp_path, capsys):
     corners, ids, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(image)
     assert ids.tolist() == [[7]]
     assert np.ptp(corners[0][0], axis=0) == pytest.approx([799, 799], abs=2)
+
+
+def test_the_print_has_its_size(tmp_path, capsys):
+    for name in ('tag.png', 'tag.pdf'):
+        assert _calibrate('--board', 'apriltag', '--size-m', 0.1, '--draw', tmp_path / name) == 0
+    with Image.open(tmp_path / 'tag.png') as image:
+        assert image.info['dpi'] == pytest.approx((203.2, 203.2), abs=0.1)
+    page = (tmp_path / 'tag.pdf').read_bytes()
+    box = re.search(rb'/MediaBox \[ *0 +0 +([0-9.]+) +([0-9.]+)', page)
+    assert [float(side) / 72 * 25.4 for side in box.groups()] == pytest.approx([150, 150], abs=0.1)
+    capsys.readouterr()
+    assert _calibrate('--board', 'apriltag', '--size-m', 0.1, '--draw', tmp_path / 'tag') == 2
+    assert 'tag: expected a name that ends in .pdf or .png' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -14,6 +14,8 @@
 
 """`check` and `init` as a new user tries them: three meshes in three units, one with a picture."""
 
+from pathlib import Path
+
 import cv2
 from dr_perception.core.transforms import (look_at, make_transform, quat_xyzw_from_rotation,
                                            rotation_angle, rotation_from_rotvec)
@@ -198,6 +200,48 @@ def test_warnings_name_the_remedy(lab, capsys):
     assert 'warning:   unit cm is unlikely' in printed
     _, printed, _ = _run(capsys, 'check', 'can.glb', '--up', 'z')
     assert 'warning:   round about y, not about z through the origin: write up: y' in printed
+    rod = trimesh.creation.cylinder(0.01, 0.1, sections=64)
+    rod.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, [0, 1, 0]))
+    rod.export('rod.stl')
+    _, printed, _ = _run(capsys, 'check', 'rod.stl', '--up', 'z')
+    assert ('warning:   round about x, not about z through the origin: write up: x and origin: '
+            'centre; until' in printed)
+    _, printed, _ = _run(capsys, 'check', 'rod.stl', '--up', 'x')
+    assert 'rod: 20.0 x 20.0 x 100.0 mm' in printed and 'not about z' not in printed
+
+
+def test_an_inch_that_is_given_is_believed(lab, capsys):
+    trimesh.creation.box((4.7, 3.1, 2.0)).export('carton.stl')
+    _, printed, _ = _run(capsys, 'check', 'carton.stl')
+    assert 'in unit cm (likely: ' in printed and '(--unit in) would do as well' in printed
+    _, printed, _ = _run(capsys, 'check', 'carton.stl', '--unit', 'in')
+    assert '119.4 x 78.7 x 50.8 mm (x, y, z) in unit in, as it was given (cm is as' in printed
+    assert 'unlikely' not in printed
+
+
+def test_what_the_file_lacks_is_named(lab, capsys, caplog):
+    whole = Path('mug.stl').read_bytes()
+    Path('short.stl').write_bytes(whole[:len(whole) // 2])
+    code, _, error = _run(capsys, 'check', 'short.stl')
+    assert code == 2 and 'short.stl: cut short: ' in error and 'copy or export it again' in error
+    Path('meshes.stl').mkdir()
+    code, _, error = _run(capsys, 'check', 'meshes.stl')
+    assert code == 2 and 'meshes.stl: is a folder; give the path of a mesh in it' in error
+    Path('card.mtl').write_text('newmtl paper\nmap_Kd gone.png\n')
+    Path('card.obj').write_text(
+        'mtllib card.mtl\nv 0 0 0\nv .05 0 0\nv 0 .06 0\nv 0 0 .03\nvt 0 0\nvt 1 0\nvt 0 1\n'
+        'usemtl paper\nf 1/1 3/3 2/2\nf 1/1 2/2 4/3\nf 1/1 4/3 3/2\nf 2/1 3/2 4/3\n')
+    with caplog.at_level('WARNING'):
+        _run(capsys, 'check', 'card.obj')
+    told = [line for line in caplog.messages if 'no picture' in line]
+    assert len(told) == 1 and 'no picture (gone.png is missing), so its surface' in told[0]
+
+
+def test_a_camera_behind_the_base_needs_no_equals_sign(lab, capsys):
+    code, _, error = _run(capsys, 'init', '--camera', CAMERA, '--object', 'mug.stl', '--output',
+                          'behind.yaml', '--pose', '-0.5,0,0.65,0.3,0,0')
+    assert code == 0, error
+    assert load_config('behind.yaml').camera.position_m == (-0.5, 0.0, 0.65)
 
 
 def test_wrong_use(lab, capsys):
@@ -243,8 +287,8 @@ def test_wrong_use(lab, capsys):
 
 @pytest.mark.parametrize('largest, suffix, unit, sureness', [
     (80, '.stl', 'mm', 'likely'), (200, '.stl', 'mm', 'sure'), (0.08, '.obj', 'm', 'sure'),
-    (8, '.obj', 'cm', 'sure'), (12, '.obj', 'cm', 'likely'), (35, '.stl', 'mm', 'not sure'),
-    (0.5, '.glb', 'm', 'likely'), (80, '.glb', 'mm', 'likely'), (1.5, '.stl', 'cm', 'sure')])
+    (8, '.obj', 'cm', 'likely'), (12, '.obj', 'cm', 'likely'), (35, '.stl', 'mm', 'not sure'),
+    (0.5, '.glb', 'm', 'likely'), (80, '.glb', 'mm', 'likely'), (1.5, '.stl', 'cm', 'likely')])
 def test_the_unit(largest, suffix, unit, sureness):
     guess = guess_unit(largest, suffix)
     assert (guess.unit, guess.sureness) == (unit, sureness)

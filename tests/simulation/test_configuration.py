@@ -118,7 +118,7 @@ def test_files_that_are_no_scene(tmp_path):
     assert 'there is no such file; give the path of a scene YAML' in _refused(tmp_path / 'no')
     path = tmp_path / 'scene.yaml'
     for content, message in ((b'a: [1', 'not valid YAML'), (b'- 1', 'holds a list; expected'),
-                             (b'\xff\xfe\x00x', 'not valid YAML'), (b'', 'holds a NoneType'),
+                             (b'\xff\xfe\x00x', 'not valid YAML'), (b'', 'is empty; config/'),
                              (b'a: 1\na: 2', "line 2: key 'a' stands twice (first in line 1)"),
                              (b'#' * (2 << 20), 'bytes; a scene YAML has at most')):
         path.write_bytes(content)

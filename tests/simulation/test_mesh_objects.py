@@ -93,7 +93,7 @@ def _refused(path, unit='m'):
 
 def test_files_that_are_no_mesh(tmp_path):
     assert 'there is no such file; give the path of a mesh' in _refused(tmp_path / 'no.obj')
-    assert 'there is no such file' in _refused(tmp_path)
+    assert 'is a folder; give the path of a mesh in it' in _refused(tmp_path)
     (tmp_path / 'a.step').write_text('x')
     assert 'ends in one of .obj, .stl, .ply, .glb' in _refused(tmp_path / 'a.step')
     rng = np.random.default_rng(1)
