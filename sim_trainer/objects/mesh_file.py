@@ -192,8 +192,9 @@ def _check_whole(path: Path) -> None:
     count = int.from_bytes(head[-4:], 'little')
     expected, size = _STL_HEADER_BYTES + _STL_TRIANGLE_BYTES * count, path.stat().st_size
     if size < expected:
-        raise ConfigurationError(f'{path}: cut short: {count:,} triangles take {expected:,} '
-                                 f'bytes, the file has {size:,}; copy or export it again')
+        raise ConfigurationError(f'{path}: cannot be read as STL: cut short ({count:,} triangles '
+                                 f'take {expected:,} bytes, the file has {size:,}); copy or '
+                                 'export it again')
 
 
 def _part(geometry: Any, transform: np.ndarray) -> TexturedPart | None:

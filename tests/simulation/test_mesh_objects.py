@@ -259,7 +259,7 @@ def test_the_origin(tmp_path):
     ({'shape': 'mesh', 'file': 'a.obj', 'unit': 'ft'},
      "unit = 'ft'; expected one of m, mm, cm, in"),
     ({'shape': 'mesh', 'file': 'a.obj', 'origin': 'top'}, 'expected one of file, centre'),
-    ({'shape': 'mesh', 'file': 'a.obj', 'up': 'x'}, "up = 'x'; expected one of z, y"),
+    ({'shape': 'mesh', 'file': 'a.obj', 'up': 'w'}, "up = 'w'; expected one of z, y, x"),
     ({'shape': 'mesh', 'file': 'a.obj', 'turns_about_z': 0}, 'turns_about_z = 0; expected 1...64'),
     ({'shape': 'mesh', 'file': 'a.obj', 'turns_about_z': 2, 'round_about_z': True},
      'round_about_z takes every turn in'),
