@@ -106,7 +106,8 @@ class TrainingConfig:
     mixed_precision: bool | None = None
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
     compile: bool = True  # noqa: A003
-    #: data-augmentation threads
+    #: what makes the samples (turn, zoom, sensor, targets): 1 a thread beside the training; more,
+    #: so many processes, for a GPU that one Python cannot feed (each: 0.3 GB). Same samples
     workers: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
     snapshots: int = 4
@@ -135,18 +136,14 @@ class TrainingConfig:
                                      'at 2, stress_pictures is 0 or at least 2')
         if not 1 <= self.snapshots <= 50:
             raise ConfigurationError(f'training.snapshots: {self.snapshots}; expected 1...50')
-        if self.optimizer not in OPTIMIZERS:
-            raise ConfigurationError(f'training.optimizer: {self.optimizer!r}; expected '
-                                     f'{" or ".join(OPTIMIZERS)}')
-        if not 0 < self.threshold_beta <= 10:
-            raise ConfigurationError(f'training.threshold_beta: {self.threshold_beta:g}; expected '
-                                     'a number above 0, at most 10')
-        if self.schedule not in SCHEDULES:
-            raise ConfigurationError(f'training.schedule: {self.schedule!r}; expected '
-                                     f'{" or ".join(SCHEDULES)}')
-        if not 0 < self.cooldown <= 1:
-            raise ConfigurationError(f'training.cooldown: {self.cooldown:g}; expected a number '
-                                     'above 0, at most 1')
+        for key, known in (('optimizer', OPTIMIZERS), ('schedule', SCHEDULES)):
+            if getattr(self, key) not in known:
+                raise ConfigurationError(f'training.{key}: {getattr(self, key)!r}; expected '
+                                         f'{" or ".join(known)}')
+        for key, most in (('threshold_beta', 10), ('cooldown', 1)):
+            if not 0 < getattr(self, key) <= most:
+                raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '
+                                         f'number above 0, at most {most}')
         for key in ('learning_rate', 'muon_learning_rate'):
             if not 0 < getattr(self, key) < 1:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '

@@ -47,6 +47,8 @@ class PicturePool:
 
     Attributes:
         allowed: (1,) int64, pictures below this number may be written.
+        closed: (1,) int64, not 0 when nothing more will be written.
+        drawn: (P,) int64, the picture that stands in each slot, -1 for none.
         labels: (P,) of ``LABEL_DTYPE``.
         pictures: (P, H, W, 3) uint8.
         instance_ids: (P, H, W) uint8, see ``Frame``.
@@ -57,8 +59,11 @@ class PicturePool:
         slots = address.shape[0]
         memory = mmap.mmap(descriptor, _size(address.shape))
         self.allowed = np.frombuffer(memory, np.int64, 1)
-        self.labels = np.frombuffer(memory, LABEL_DTYPE, slots, _HEADER_BYTES)
-        start = _HEADER_BYTES + slots * LABEL_DTYPE.itemsize
+        self.closed = np.frombuffer(memory, np.int64, 1, 8)
+        self.drawn = np.frombuffer(memory, np.int64, slots, _HEADER_BYTES)
+        start = _HEADER_BYTES + slots * 8
+        self.labels = np.frombuffer(memory, LABEL_DTYPE, slots, start)
+        start += slots * LABEL_DTYPE.itemsize
         size = int(np.prod(address.shape))
         self.pictures = np.frombuffer(memory, np.uint8, size, start).reshape(address.shape)
         self.instance_ids = np.frombuffer(memory, np.uint8, size // 3, start + size).reshape(
@@ -81,7 +86,9 @@ class PicturePool:
         descriptor = os.memfd_create('training pictures')
         try:
             os.ftruncate(descriptor, _size(shape))
-            return cls(PoolAddress(os.getpid(), descriptor, shape), descriptor)
+            pool = cls(PoolAddress(os.getpid(), descriptor, shape), descriptor)
+            pool.drawn[:] = -1
+            return pool
         except BaseException:
             os.close(descriptor)
             raise
@@ -102,7 +109,8 @@ class PicturePool:
     def close(self) -> None:
         """Give the memory back once no array of it is left. For the process that made it."""
         os.close(self.address.descriptor)
-        del self.allowed, self.labels, self.pictures, self.instance_ids
+        del self.allowed, self.closed, self.drawn
+        del self.labels, self.pictures, self.instance_ids
 
 
 def available_bytes() -> int:
@@ -118,4 +126,5 @@ def available_bytes() -> int:
 
 
 def _size(shape: tuple[int, int, int, int]) -> int:
-    return _HEADER_BYTES + shape[0] * LABEL_DTYPE.itemsize + int(np.prod(shape)) // 3 * 4
+    return (_HEADER_BYTES + shape[0] * (8 + LABEL_DTYPE.itemsize)
+            + int(np.prod(shape)) // 3 * 4)

@@ -25,21 +25,17 @@ from collections.abc import Iterator
 import contextlib
 import logging
 import os
-from pathlib import Path
 import threading
 import time
 
 import numpy as np
 from sim_trainer import errors
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.dataset.bop_frames import BopFrames
-from sim_trainer.dataset.frames import Frame, frame_shape, row_to_frame
-from sim_trainer.dataset.law import FrameLaw
-from sim_trainer.dataset.pool import PicturePool
+from sim_trainer.dataset.frames import Frame, frame_shape
+from sim_trainer.dataset.pool import PicturePool, PoolAddress
+from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.dataset.workers import DrawingWorkers
 from sim_trainer.errors import TrainingError
-from sim_trainer.objects.catalogue import build_catalogue
-from sim_trainer.scene.randomness import frame_rng
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
@@ -48,11 +44,10 @@ logger = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 1.0
 
 
-class FrameStream:
-    """The frame of every sample, in whatever order samples are made; safe between threads.
+class FrameStream(FrameReader):
+    """Has the pictures drawn, and gives the frame of every sample.
 
-    A context manager: workers run inside it. Sample n's frame depends on (configuration, n)
-    alone (``FrameLaw``).
+    A context manager: workers run inside it.
     """
 
     def __init__(self, config: SceneConfig, first_sample: int = 0) -> None:
@@ -66,23 +61,14 @@ class FrameStream:
         Raises:
             DatasetError: a BOP source cannot be used.
         """
-        self.config = config
-        self.law = FrameLaw(config)
+        super().__init__(config)
         self._first = self.law.lowest(first_sample)
         self._last = self.law.count if first_sample < self.law.sample_count else self._first
         self._released = first_sample
         self._condition = threading.Condition()
         self._closed = True
         self._failure: tuple[type[Exception], str, str] | None = None
-        self._ready = np.full(self.law.pool_count, -1, np.int64)
         self._waiting, self._waiting_since, self._waited_s = 0, 0.0, 0.0
-        self._sources: list[BopFrames] = []
-        self._source_lock = threading.Lock()
-        if config.frames.bop:
-            height, width, _ = frame_shape(config)
-            catalogue = build_catalogue(config.objects)
-            self._sources = [BopFrames(Path(source.path), source.split, catalogue,
-                                       (width, height)) for source in config.frames.bop]
 
     def __enter__(self) -> FrameStream:
         """Take the memory and start the workers.
@@ -115,6 +101,7 @@ class FrameStream:
             if self._closed:
                 return
             self._closed = True
+            self._pool.closed[0] = 1
             self._condition.notify_all()
         self._workers.close()
         atexit.unregister(self.close)
@@ -132,6 +119,11 @@ class FrameStream:
         """Process ids of the workers that run."""
         return self._workers.pids
 
+    @property
+    def address(self) -> PoolAddress:
+        """Where child processes find the pictures (``PicturePool.attach``)."""
+        return self._pool.address
+
     def frame(self, number: int, attempt: int = 0) -> Frame:
         """Return the frame of sample ``number``, a copy; waits until it is drawn.
 
@@ -148,22 +140,14 @@ class FrameStream:
         if not self._released <= number < self.law.sample_count:
             raise IndexError(f'sample {number} is not one of {self._released} ... '
                              f'{self.law.sample_count - 1}')
-        choice = self.law.choice(number, attempt)
-        if choice.index is None:
-            source = self._sources[choice.source]
-            rng = frame_rng(self.config.seed, number, f'bop frame {attempt}')
-            with self._source_lock:     # a source keeps its last pictures
-                return source.frame(int(rng.integers(len(source))), rng)
-        slot = choice.index % self.law.pool_count
+        return super().frame(number, attempt)
+
+    def _wait_for(self, slot: int, index: int) -> None:
         with self._waiting_for():
-            while self._ready[slot] != choice.index:
-                self._check()
+            self.check()
+            while self._pool.drawn[slot] != index:
                 self._condition.wait(_LOOK_AGAIN_S)
-            self._check()
-        # Not locked: the slot is not overwritten before this sample is released.
-        pool = self._pool
-        return row_to_frame(pool.pictures[slot], pool.instance_ids[slot], pool.labels[slot],
-                            self.config.camera.camera)
+                self.check()
 
     def release(self, number: int) -> None:
         """Every sample below ``number`` is finished: pictures that only they need may go."""
@@ -183,14 +167,15 @@ class FrameStream:
         with tqdm(total=len(wanted), desc='drawing', unit='picture', disable=None) as bar, \
                 self._waiting_for():
             while True:
-                self._check()
-                done = int((self._ready[wanted % self.law.pool_count] >= wanted).sum())
+                self.check()
+                done = int((self._pool.drawn[wanted % self.law.pool_count] >= wanted).sum())
                 bar.update(done - bar.n)
                 if done == len(wanted):
                     return
                 self._condition.wait(_LOOK_AGAIN_S)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise what ``frame`` would raise now, if nothing more is drawn."""
         if self._failure is not None:
             cls, text, details = self._failure
             raise cls(text) from (RuntimeError(details) if details else None)
@@ -199,7 +184,7 @@ class FrameStream:
 
     def _on_drawn(self, index: int) -> None:
         with self._condition:
-            self._ready[index % self.law.pool_count] = index
+            self._pool.drawn[index % self.law.pool_count] = index
             self._condition.notify_all()
 
     def _on_failure(self, name: str | None, text: str, details: str) -> None:
@@ -207,6 +192,7 @@ class FrameStream:
             if self._failure is None:
                 cls = getattr(errors, name or '', None) or TrainingError
                 self._failure = cls, text, details
+                self._pool.closed[0] = 1
             self._condition.notify_all()
 
     @contextlib.contextmanager

@@ -143,8 +143,8 @@ def _object_lines(entry: ObjectConfig) -> list[str]:
     try:
         guess = guess_unit(largest, Path(entry.file).suffix)
         sureness = (guess.sureness if guess.unit == entry.unit else
-                    f'as given; {guess.unit} is as possible' if entry.unit == 'in' and
-                    'in' in guess.fitting else f'as given, but {guess.unit} is likelier')
+                    f'as given; {guess.unit} is as possible' if guess.allows(entry.unit)
+                    else f'as given, but {guess.unit} is likelier')
     except ConfigurationError:
         sureness = 'unlikely'
     return [f'  # {100 * largest * UNITS_M[entry.unit]:.3g} cm large in {entry.unit} ({sureness})'

@@ -65,7 +65,7 @@ class ObjectCheck:
             unit = (f' in unit {self.entry.unit} ({self.guess.sureness}: {self.guess.reason})'
                     if self.guess.unit == self.entry.unit else
                     f' in unit {self.entry.unit}, as it was given ({self.guess.unit} is as '
-                    f'possible: {self.guess.reason})' if self.unit_is_possible else
+                    f'possible: {self.guess.reason})' if self.guess.allows(self.entry.unit) else
                     f' in unit {self.entry.unit}, but {self.guess.unit} is likelier '
                     f'({self.guess.reason})')
         picture = ('no picture: it is drawn in every colour' if self.mesh.texture_rgb is None else
@@ -95,16 +95,10 @@ class ObjectCheck:
             lines.append(f'  trained    with the exact symmetry of the shape: {exact} poses')
         return lines + [f'  warning:   {text}' for text in self.warnings()]
 
-    @property
-    def unit_is_possible(self) -> bool:
-        """Whether nothing speaks against the unit: an inch makes as good an object as a cm."""
-        guess, unit = self.guess, self.entry.unit
-        return guess is None or unit == guess.unit or unit == 'in' and unit in guess.fitting
-
     def warnings(self) -> list[str]:
         """Return what should be looked at, with its remedy."""
         found = list(self.facts.warnings()) if self.entry.shape == 'mesh' else []
-        if self.guess is not None and not self.unit_is_possible:
+        if self.guess is not None and not self.guess.allows(self.entry.unit):
             found.insert(0, f'unit {self.entry.unit} is unlikely: {self.guess.reason}; write '
                          f'unit: {self.guess.unit} if that is right')
         elif (self.guess is not None and self.guess.sureness == 'not sure'

@@ -36,7 +36,11 @@ class UnitGuess:
     sureness: str
     reason: str
     #: all units that make an object of it that an arm can pick
-    fitting: tuple[str, ...] = ()
+    fitting: tuple[str, ...]
+
+    def allows(self, unit: str) -> bool:
+        """Whether nothing speaks against a unit: an inch makes as good an object as a cm."""
+        return unit == self.unit or unit == 'in' and unit in self.fitting
 
 
 def guess_unit(largest: float, suffix: str = '') -> UnitGuess:

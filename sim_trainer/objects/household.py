@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dr_perception.core.transforms import rotation_about
 import numpy as np
 from sim_trainer.objects.decimation import decimated
+from sim_trainer.objects.mesh_file import up_rotation
 from sim_trainer.objects.solids import Mesh, unit_sized
 
 #: Triangles of a body; drawing costs per triangle. With 300 the lego brick loses its studs.
@@ -55,9 +55,7 @@ def household_meshes(folder: Path) -> dict[str, Mesh]:
         if not (folder / file).is_file():
             continue
         vertices, faces = _shape((folder / file).read_text(encoding='utf-8'))
-        if up == 'y':
-            vertices = vertices @ rotation_about('x', np.pi / 2).T
-        meshes[name] = unit_sized(decimated(vertices, faces, MAX_FACES))
+        meshes[name] = unit_sized(decimated(vertices @ up_rotation(up).T, faces, MAX_FACES))
     return meshes
 
 

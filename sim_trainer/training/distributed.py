@@ -95,13 +95,15 @@ class ProcessGroup:
         distributed.broadcast_object_list(box, 0)
         return box[0]
 
-    def average(self, gradients_of: nn.Module, extras: Iterable[float]) -> list[float]:
+    def average(self, gradients_of: nn.Module, extras: Iterable[float | Tensor]
+                ) -> list[float | Tensor]:
         """Average the gradients over the processes, in place; the means of some more numbers."""
         extras = list(extras)
         if self.size == 1:
             return extras
         gradients = [p.grad for p in gradients_of.parameters() if p.grad is not None]
-        numbers = torch.tensor(extras, dtype=torch.float32, device=self.device)
+        numbers = torch.stack([torch.as_tensor(extra, dtype=torch.float32, device=self.device)
+                               for extra in extras])
         flat = torch.cat([numbers, *(g.float().flatten() for g in gradients)])
         distributed.all_reduce(flat)
         flat /= self.size

@@ -20,11 +20,10 @@ checkpoint holds weights, averaged weights, optimizer state and the step.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 import contextlib
 import copy
+import dataclasses
 import logging
 import math
 from pathlib import Path
@@ -35,6 +34,7 @@ from typing import Any
 
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
+from sim_trainer.training.batches import prefetched_batches
 from sim_trainer.training.checkpoint import save_checkpoint, save_snapshot
 from sim_trainer.training.compiling import compiled
 from sim_trainer.training.distributed import ProcessGroup
@@ -52,7 +52,6 @@ logger = logging.getLogger(__name__)
 
 EMA_DECAY = 0.998
 GRADIENT_CLIP = 5.0
-PREFETCHED_BATCHES = 3
 #: Steps after which the time that is left is told: the first ones compile and fill caches.
 PACE_STEPS = (10, 40)
 
@@ -79,6 +78,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     """
     group = group or ProcessGroup()
     settings = config.training
+    torch.backends.cudnn.benchmark = True       # every batch has one shape: try what is fastest
     network = task.network.to(group.device, memory_format=torch.channels_last).train()
     group.share(network.state_dict().values())
     averaged = copy.deepcopy(network).requires_grad_(False)
@@ -96,7 +96,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     def save(name: str = CHECKPOINT) -> None:
         if group.first:
             save_checkpoint(folder / name, {
-                'config_key': resumable_key(config), 'schedule': schedule.plain(),
+                'config_key': resumable_key(config), 'schedule': dataclasses.asdict(schedule),
                 'network': network.state_dict(),
                 'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
@@ -110,33 +110,35 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             total=settings.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log:
-        for batch in prefetched_batches(task, settings.batch_size // group.size, step,
-                                        settings.steps, settings.workers):
+        for batch in prefetched_batches(task, step, group.device.type == 'cuda'):
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
                                 enabled=bfloat16):
-                outputs = forward(task.image(batch).to(group.device))
+                image = task.image(batch).to(group.device, non_blocking=True)
+                outputs = forward(image.float())
             loss, values = task.loss(outputs, batch)
             loss.backward()
             # All processes must decide alike, so what they decide by is averaged, too.
-            mean_loss, stopping = group.average(network, [loss.item(), float(stop.is_set())])
-            if not math.isfinite(mean_loss):
+            mean_loss, stopping = group.average(network, [loss.detach(), float(stop.is_set())])
+            nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_CLIP)
+            optimizer.step()
+            _average(averaged, network, min(EMA_DECAY, (step + 1) / (step + 11.0)))
+            # Read last: a GPU has the whole step to do by now, and is waited for once.
+            figures = {key: float(value) for key, value in {'loss': mean_loss, **values}.items()}
+            if not math.isfinite(figures['loss']):
                 raise TrainingError(
-                    f'the loss is {mean_loss} at step {step}; lower training.learning_rate '
+                    f'the loss is {figures["loss"]} at step {step}; lower training.learning_rate '
                     f'({settings.learning_rate:g}) and training.muon_learning_rate '
                     f'({settings.muon_learning_rate:g}), or set training.mixed_precision=false; '
                     'the last checkpoint is kept')
-            nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_CLIP)
-            optimizer.step()
             step += 1
-            _average(averaged, network, min(EMA_DECAY, step / (step + 10.0)))
             bar.update()
             if step == begin:
                 paced_at = time.monotonic()
             elif step == end and group.first:
                 logger.info('%s', pace(time.monotonic() - paced_at, end - begin,
                                        settings.steps - step))
-            means = log.add(step, {'loss': mean_loss, **values}, last=step == settings.steps)
+            means = log.add(step, figures, last=step == settings.steps)
             if means:
                 bar.set_postfix({k: f'{v:.3g}' for k, v in means.items()})
             if stopping:
@@ -160,34 +162,18 @@ def pace(seconds: float, steps: int, left: int) -> str:
             f'remaining {left} steps')
 
 
-def prefetched_batches(task: Task, batch_size: int, first_step: int, steps: int, workers: int
-                       ) -> Iterator[Any]:
-    """Batches ``first_step`` ... ``steps - 1``, made ahead by threads (OpenCV frees the GIL)."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        def submit(step: int) -> Any:
-            numbers = range(step * batch_size, (step + 1) * batch_size)
-            return [pool.submit(task.sample, number) for number in numbers]
-
-        pending = deque(submit(s) for s in range(first_step,
-                                                 min(first_step + PREFETCHED_BATCHES, steps)))
-        for step in range(first_step, steps):
-            futures = pending.popleft()
-            if step + PREFETCHED_BATCHES < steps:
-                pending.append(submit(step + PREFETCHED_BATCHES))
-            samples = [future.result() for future in futures]
-            # Those of this batch are made; the pictures that only they needed may be replaced.
-            task.stream.release((step + 1) * batch_size)
-            yield task.collate(samples)
-
-
 @torch.no_grad()
 def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
     """Exponential moving average of weights and normalization statistics."""
-    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values()):
+    values = network.state_dict()
+    means, targets = [], []
+    for name, mean in averaged.state_dict().items():
         if mean.dtype.is_floating_point:
-            mean.lerp_(value, 1 - decay)
+            means.append(mean)
+            targets.append(values[name])
         else:
-            mean.copy_(value)
+            mean.copy_(values[name])
+    torch._foreach_lerp_(means, targets, 1 - decay)     # one call, not a hundred
 
 
 @contextlib.contextmanager

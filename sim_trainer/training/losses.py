@@ -31,7 +31,7 @@ from torch.nn import functional
 class Batch:
     """Samples stacked; instances of all samples in one list, padded to the same group size."""
 
-    image: Tensor           # (N, 3, H, W) float32, 0...255, channels last
+    image: Tensor           # (N, 3 or 4, H, W) uint8, channels last
     heat: Tensor            # (N, C, h, w)
     ignore: Tensor          # (N, C, h, w) bool
     weight: Tensor          # (N, 1, h, w)
@@ -46,6 +46,11 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         return Batch(*(value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+                       for value in vars(self).values()))
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in memory that a GPU copies from by itself (for torch's loader)."""
+        return Batch(*(value.pin_memory() if isinstance(value, Tensor) else value
                        for value in vars(self).values()))
 
 
@@ -70,7 +75,7 @@ def collate(samples: list[Sample], keypoint_count: int) -> Batch:
         surfaces = tuple(torch.from_numpy(np.stack([t.surface[i] for t in targets]))
                          for i in range(2))
     return Batch(
-        image.float().contiguous(memory_format=torch.channels_last), heat,
+        image, heat,
         torch.from_numpy(np.stack([t.ignore for t in targets])),
         torch.from_numpy(np.stack([t.weight for t in targets]))[:, None],
         torch.from_numpy(np.concatenate(cells)), torch.from_numpy(np.concatenate(instances)),

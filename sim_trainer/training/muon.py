@@ -59,44 +59,60 @@ class Muon(torch.optim.Optimizer):
         """One step; ``closure`` is not supported and must be None."""
         assert closure is None
         for group in self.param_groups:
-            for parameter in group['params']:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state['momentum'] = torch.zeros_like(parameter)
-                momentum = state['momentum'].mul_(group['momentum']).add_(parameter.grad)
-                ahead = parameter.grad + group['momentum'] * momentum
-                parameter.mul_(1 - group['lr'] * group['weight_decay'])
-                parameter.add_(_step_of(ahead), alpha=-group['lr'])
+            parameters = [p for p in group['params'] if p.grad is not None]
+            if not parameters:
+                continue
+            gradients = [p.grad for p in parameters]
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]['momentum'] = torch.zeros_like(parameter)
+            momenta = [self.state[parameter]['momentum'] for parameter in parameters]
+            # One call for all tensors: on a GPU each call costs more than its arithmetic.
+            torch._foreach_mul_(momenta, group['momentum'])
+            torch._foreach_add_(momenta, gradients)
+            ahead = torch._foreach_add(gradients, momenta, alpha=group['momentum'])
+            torch._foreach_mul_(parameters, 1 - group['lr'] * group['weight_decay'])
+            torch._foreach_add_(parameters, _steps_of(ahead), alpha=-group['lr'])
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """Return the nearest matrix (R, C) float32 whose singular values are all about 1.
+def orthogonalized(matrices: list[Tensor]) -> list[Tensor]:
+    """Return the nearest matrices (R, C) float32 whose singular values are all about 1.
 
     The iteration X <- (a + b XX' + c (XX')^2) X is carried out on the small matrix XX' alone, all
-    of whose polynomials commute; X itself, with many columns, is multiplied once, at the end.
+    of whose polynomials commute; X itself, with many columns, is multiplied once, at the end. The
+    small matrices of one size are iterated together.
     """
+    wide = [m.float() if m.shape[0] <= m.shape[1] else m.float().T for m in matrices]
+    norms = torch._foreach_norm(wide)
+    torch._foreach_add_(norms, 1e-7)
+    wide = torch._foreach_div(wide, norms)
+    of_size: dict[int, list[int]] = {}
+    for i, X in enumerate(wide):
+        of_size.setdefault(len(X), []).append(i)
+    results: list[Tensor] = list(wide)
+    for members in of_size.values():
+        products = _iterated(torch.stack([wide[i] @ wide[i].T for i in members]))
+        for i, product in zip(members, products):
+            X = product @ wide[i]
+            results[i] = X if matrices[i].shape[0] <= matrices[i].shape[1] else X.T
+    return results
+
+
+def _iterated(A: Tensor) -> Tensor:
+    """Return what (N, R, R) X is to be multiplied by, of XX'."""
     a, b, c = _COEFFICIENTS
-    X = matrix.float()
-    X = X / (X.norm() + 1e-7)
-    tall = X.shape[0] > X.shape[1]
-    if tall:
-        X = X.T
-    one = torch.eye(len(X), device=X.device)
-    A, product = X @ X.T, one
+    one = torch.eye(A.shape[1], device=A.device)
+    product = one
     for iteration in range(_ITERATIONS):
         factor = a * one + b * A + c * A @ A
         product = factor @ product if iteration else factor
         if iteration < _ITERATIONS - 1:
             A = factor @ A @ factor
-    X = product @ X
-    return X.T if tall else X
+    return product
 
 
-def _step_of(gradient: Tensor) -> Tensor:
-    """Return the step of a weight tensor; tall matrices pass on less a row: longer steps."""
-    matrix = gradient.reshape(len(gradient), -1)
-    rows, columns = matrix.shape
-    step = orthogonalized(matrix) * max(1.0, rows / columns) ** 0.5
-    return step.reshape(gradient.shape).to(gradient.dtype)
+def _steps_of(gradients: list[Tensor]) -> list[Tensor]:
+    """Return the steps of weight tensors; tall matrices pass on less a row: longer steps."""
+    steps = orthogonalized([gradient.reshape(len(gradient), -1) for gradient in gradients])
+    return [(step * max(1.0, step.shape[0] / step.shape[1]) ** 0.5).reshape(gradient.shape)
+            .to(gradient.dtype) for step, gradient in zip(steps, gradients)]

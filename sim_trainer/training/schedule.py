@@ -16,9 +16,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 import math
-from typing import Any
 
 from sim_trainer.configuration.training import TrainingConfig
 
@@ -67,12 +66,8 @@ class Schedule:
 
     def begins_like(self, other: Schedule, steps: int) -> bool:
         """Return whether the first ``steps`` have the same learning rates in both."""
-        return max(steps, 0) <= min(self.steps, other.steps) and all(
+        return steps <= min(self.steps, other.steps) and all(
             self.part(step) == other.part(step) for step in range(steps))
-
-    def plain(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of it."""
-        return asdict(self)
 
     def __str__(self) -> str:
         """Return it as it stands in messages."""

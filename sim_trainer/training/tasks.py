@@ -52,9 +52,9 @@ class Task(Protocol):
         """Return a batch."""
 
     def image(self, batch: Any) -> Tensor:
-        """Return the network's input of a batch."""
+        """Return the network's input of a batch, whose numbers may be uint8."""
 
-    def loss(self, outputs: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, outputs: Any, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss to minimize and figures for the log."""
 
 
@@ -88,23 +88,23 @@ class KeypointTask:
         """See ``Task.image``."""
         return batch.image
 
-    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, Tensor]]:
         """See ``Task.loss``."""
         logits, offsets, log_scales, *surface = (output.float() for output in outputs)
         batch = batch.to(logits.device)
         loss = self._heat_loss(logits, batch.heat, batch.ignore, batch.weight)
-        values = {'heat': loss.item()}
+        values = {'heat': loss.detach()}
         if surface:
             taught = self._heat_loss(surface[0], batch.surface, batch.surface_ignore,
                                      batch.weight.new_ones(()))
             loss = loss + SURFACE_WEIGHT * taught
-            values['surface'] = taught.item()
+            values['surface'] = taught.detach()
         if len(batch.cells) == 0:
             # A batch of empty tables: the keypoint heads get a zero gradient, not NaN.
             return loss + 0.0 * (offsets.sum() + log_scales.sum()), values
         keypoints, error_px = keypoint_loss(offsets, log_scales, batch)
         return loss + KEYPOINT_WEIGHT * keypoints, {
-            **values, 'keypoints': keypoints.item(), 'error_px': error_px.item()}
+            **values, 'keypoints': keypoints.detach(), 'error_px': error_px}
 
 
 def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectModel, ...]
@@ -118,7 +118,8 @@ def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectM
 
 def first_pictures(task: Task, first: int) -> Tensor:
     """Return the pictures (N, 3, H, W) of a task's first samples, from sample ``first`` on."""
-    return task.image(task.collate([task.sample(first + i) for i in range(FIRST_PICTURES)]))
+    return task.image(task.collate([task.sample(first + i)
+                                    for i in range(FIRST_PICTURES)])).float()
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -102,9 +102,6 @@ class Tobin2017Task:
             return None
         return (frame.T_base_camera @ mine[0].T_camera_object)[:3, 3]
 
-    def begin(self, step: int, networks: tuple[nn.Module, ...]) -> None:
-        """See ``Task.begin``: nothing changes."""
-
     def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Task.sample``.
 
@@ -128,18 +125,17 @@ class Tobin2017Task:
         """See ``Task.collate``."""
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         places = torch.from_numpy(np.stack([place for _, place in samples]))
-        images = images.permute(0, 3, 1, 2).float()
-        return images.contiguous(memory_format=torch.channels_last), places
+        return images.permute(0, 3, 1, 2), places
 
     def image(self, batch) -> Tensor:
         """See ``Task.image``."""
         return batch[0]
 
-    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, outputs, batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Squared distance, in units of the workspace's half size."""
-        error = (outputs.float() - batch[1]) / self._half_size_m
+        error = (outputs.float() - batch[1].to(outputs.device)) / self._half_size_m
         loss = error.square().sum(1).mean()
-        error_cm = error.detach().norm(dim=1).mean().item() * self._half_size_m * 100
+        error_cm = error.detach().norm(dim=1).mean() * self._half_size_m * 100
         return loss, {'error_cm': error_cm}
 
 

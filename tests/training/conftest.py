@@ -39,6 +39,14 @@ def tiny_config(tiny):
     return load_config(ROOT / 'config' / 'tabletop.yaml', tiny)
 
 
+@pytest.fixture(scope='session')
+def flat_weights():
+    """Return a function: network -> all its weights (N,)."""
+    import torch
+    return lambda network: torch.cat([value.float().flatten()
+                                      for value in network.state_dict().values()])
+
+
 @pytest.fixture
 def new_task():
     """Return a function: configuration, first sample -> a task that has not begun."""

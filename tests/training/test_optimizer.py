@@ -29,7 +29,7 @@ def test_a_step_is_as_strong_in_every_direction(shape):
     strengths = torch.logspace(0, -2, min(shape))
     U = torch.linalg.qr(torch.randn(rows, len(strengths)))[0]
     V = torch.linalg.qr(torch.randn(columns, len(strengths)))[0]
-    result = orthogonalized(U * strengths @ V.T)
+    result = orthogonalized([U * strengths @ V.T])[0]
     values = torch.linalg.svdvals(result)
     assert result.shape == shape
     assert 0.6 < values.min() and values.max() < 1.3

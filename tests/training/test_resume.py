@@ -29,12 +29,8 @@ def _changed(config, **training):
     return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
 
 
-def _weights(network):
-    return torch.cat([value.float().flatten() for value in network.state_dict().values()])
-
-
 @pytest.mark.parametrize('optimizer', ['muon', 'adamw'])
-def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_path):
+def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_path, flat_weights):
     config = _changed(tiny_config, optimizer=optimizer)
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'broken').mkdir()
@@ -55,7 +51,7 @@ def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_pat
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', resumable_key(config))
     assert state['step'] == 3
     resumed, seconds = train(new_task(config, 3 * 2), config, tmp_path / 'broken', state)
-    assert torch.equal(_weights(resumed), _weights(whole))
+    assert torch.equal(flat_weights(resumed), flat_weights(whole))
     assert seconds > state['elapsed_s'] > 0
 
 
@@ -74,47 +70,50 @@ def test_ctrl_c_saves(tiny_config, new_task, tmp_path):
     assert load_checkpoint(tmp_path / 'checkpoint.pt', resumable_key(config))['step'] == 1
 
 
-def _run(config, folder, new_task):
-    """Train, or go on; the averaged weights and the step at which it began."""
-    folder.mkdir(exist_ok=True)
-    state = state_to_resume(folder, config)
-    begin = state['step'] if state else 0
-    network, _ = train(new_task(config, begin * config.training.batch_size), config, folder, state)
-    return _weights(network), begin
+@pytest.fixture
+def run(new_task, flat_weights):
+    """Return a function: train, or go on; the averaged weights and the step where it began."""
+    def train_in(config, folder):
+        folder.mkdir(exist_ok=True)
+        state = state_to_resume(folder, config)
+        begin = state['step'] if state else 0
+        task = new_task(config, begin * config.training.batch_size)
+        network, _ = train(task, config, folder, state)
+        return flat_weights(network), begin
+    return train_in
 
 
-def test_a_longer_training_goes_on_before_the_cooldown(tiny_config, new_task, tmp_path):
+def test_a_longer_training_goes_on_before_the_cooldown(tiny_config, run, tmp_path):
     short = _changed(tiny_config, schedule='constant', cooldown=0.4)
     long = _changed(short, steps=8, snapshots=1)
-    expected, _ = _run(long, tmp_path / 'whole', new_task)
-    cooled, _ = _run(short, tmp_path / 'grown', new_task)
-    grown, begin = _run(long, tmp_path / 'grown', new_task)
+    expected, _ = run(long, tmp_path / 'whole')
+    cooled, _ = run(short, tmp_path / 'grown')
+    grown, begin = run(long, tmp_path / 'grown')
     assert begin == 3                                   # of 5, two of them the cooldown's
     assert torch.equal(grown, expected)
     assert not torch.equal(cooled, expected)
-    again, begin = _run(long, tmp_path / 'grown', new_task)
+    again, begin = run(long, tmp_path / 'grown')
     assert begin == 8 and torch.equal(again, expected)  # at its end, nothing is left to do
 
 
-def test_more_steps_with_as_many_more_pictures_are_the_same_training(
-        tiny_config, new_task, tmp_path):
+def test_more_steps_with_as_many_more_pictures_are_the_same_training(tiny_config, run, tmp_path):
     def drawn_on_the_way(count, steps):
         config = _changed(tiny_config, schedule='constant', cooldown=0.4, steps=steps)
         return dataclasses.replace(config, frames=dataclasses.replace(
             config.frames, count=count, pool_count=4))
 
     short, long = drawn_on_the_way(6, 5), drawn_on_the_way(8, 10)
-    expected, _ = _run(long, tmp_path / 'whole', new_task)
-    _run(short, tmp_path / 'grown', new_task)
-    grown, begin = _run(long, tmp_path / 'grown', new_task)
+    expected, _ = run(long, tmp_path / 'whole')
+    run(short, tmp_path / 'grown')
+    grown, begin = run(long, tmp_path / 'grown')
     assert begin == 3 and torch.equal(grown, expected)
     with pytest.raises(CheckpointError, match='belongs to another configuration'):
         state_to_resume(tmp_path / 'grown', dataclasses.replace(
             long, frames=dataclasses.replace(long.frames, count=4)))
 
 
-def test_a_cosine_keeps_its_length(tiny_config, new_task, tmp_path):
-    _run(tiny_config, tmp_path, new_task)
+def test_a_cosine_keeps_its_length(tiny_config, run, tmp_path):
+    run(tiny_config, tmp_path)
     with pytest.raises(CheckpointError, match='its 5 steps are the first of 5 steps, cosine; '
                        'those of 8 steps, cosine have other learning rates. Give training.steps'):
         state_to_resume(tmp_path, _changed(tiny_config, steps=8))

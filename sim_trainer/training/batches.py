@@ -1,0 +1,153 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The batches of a run, made ahead: by a thread, or by processes where one Python is too slow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+import dataclasses
+import os
+import signal
+from typing import Any
+
+import cv2
+from dr_perception.core.errors import PerceptionError
+from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.pool import PicturePool, PoolAddress
+from sim_trainer.dataset.reader import FrameReader
+from sim_trainer.errors import TrainingError
+from sim_trainer.objects.catalogue import build_catalogue
+from sim_trainer.processes import quiet_environment
+from sim_trainer.training.tasks import make_task, Task
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+PREFETCHED_BATCHES = 3
+#: Batches that each process makes ahead.
+_AHEAD = 2
+
+
+def prefetched_batches(task: Task, first_step: int, pinned: bool = False) -> Iterator[Any]:
+    """Batches ``first_step`` ... ``training.steps - 1`` of a run.
+
+    With one ``training.workers`` they are made in a thread beside the training (OpenCV frees the
+    GIL), with more in so many processes. The batches are the same.
+
+    Args:
+        task: makes them; its stream is told what is finished.
+        first_step: where to begin.
+        pinned: for a GPU: in memory that it copies from by itself.
+
+    Raises:
+        TrainingError: a process died.
+        PerceptionError: what making a sample raises.
+    """
+    settings = task.stream.config.training
+    if settings.workers > 1 and first_step < settings.steps:
+        made = _by_processes(task, first_step, pinned)
+    else:
+        made = _by_a_thread(task, settings.batch_size, first_step, settings.steps)
+    for step, batch in enumerate(made, first_step):
+        # Its samples are made; the pictures that only they needed may be replaced.
+        task.stream.release((step + 1) * settings.batch_size)
+        yield batch
+
+
+def _by_a_thread(task: Task, size: int, first_step: int, steps: int) -> Iterator[Any]:
+    with ThreadPoolExecutor(1) as pool:
+        pending = deque(pool.submit(_batch, task, size, step)
+                        for step in range(first_step, min(first_step + PREFETCHED_BATCHES, steps)))
+        for step in range(first_step, steps):
+            future = pending.popleft()
+            if step + PREFETCHED_BATCHES < steps:
+                pending.append(pool.submit(_batch, task, size, step + PREFETCHED_BATCHES))
+            yield future.result()
+
+
+def _batch(task: Task, size: int, step: int) -> Any:
+    return task.collate([task.sample(number) for number in range(step * size, (step + 1) * size)])
+
+
+def _by_processes(task: Task, first_step: int, pinned: bool) -> Iterator[Any]:
+    settings = task.stream.config.training
+    loader = DataLoader(
+        _Batches(task.stream.config, task.stream.address), batch_size=None, collate_fn=_as_it_is,
+        sampler=range(first_step, settings.steps), num_workers=settings.workers,
+        prefetch_factor=_AHEAD, multiprocessing_context='spawn', worker_init_fn=_begin_worker,
+        pin_memory=pinned)
+    # Inherited blocked, so that Ctrl-C while a process starts prints no traceback of it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        with quiet_environment():
+            batches = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:   # torch: a process was killed, or has no shared memory
+            raise TrainingError(
+                f'making samples: {" ".join(str(error).split())[:300]}; if memory or /dev/shm ran '
+                'out, lower training.workers; --resume goes on from the last checkpoint'
+            ) from error
+        if isinstance(batch, Exception):
+            task.stream.check()         # where it comes from, if drawing failed
+            raise batch
+        yield batch
+
+
+class _Batches(Dataset):
+    """Batch number -> batch, in a process that makes them."""
+
+    def __init__(self, config: SceneConfig, address: PoolAddress) -> None:
+        # Its task only makes samples.
+        self._config = dataclasses.replace(
+            config, training=dataclasses.replace(config.training, compile=False))
+        self._address = address
+        self._pool: PicturePool | None = None
+        self._task: Task | None = None
+
+    def attach(self) -> None:
+        """Begin in the process that makes batches."""
+        self._pool = PicturePool.attach(self._address)
+        # Both signals reach the whole group: the training saves first and ends its processes
+        # then. SIGTERM is also how they are ended when Python exits, the pictures being closed.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self._pool.closed[0] else None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+    def __getitem__(self, step: int) -> Any:
+        """Return a batch, or the error of making it."""
+        try:
+            if self._task is None:
+                self._task = make_task(self._config, FrameReader(self._config, self._pool),
+                                       build_catalogue(self._config.objects))
+            return _batch(self._task, self._config.training.batch_size, step)
+        except PerceptionError as error:
+            return error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _begin_worker(_: int) -> None:
+    get_worker_info().dataset.attach()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
