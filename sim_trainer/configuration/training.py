@@ -26,6 +26,8 @@ BACKBONES = ('residual', 'csp')
 STRIDES = (4, 8)
 OPTIMIZERS = ('muon', 'adamw')
 SCHEDULES = ('cosine', 'constant')
+#: Batches that are kept to be trained on again.
+REUSED_BATCHES = 24
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ class TrainingConfig:
     #: what makes the samples (turn, zoom, sensor, targets): 1 a thread beside the training; more,
     #: so many processes, for a GPU that one Python cannot feed (each: 0.3 GB). Same samples
     workers: int = 1
+    #: steps that each batch is trained on: more than 1 for a GPU that is faster than its processors
+    #: make samples. The second time comes 24 batches later
+    reuse: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
     snapshots: int = 4
     #: pictures of training's own kind that calibrate scores and covariances
@@ -128,8 +133,8 @@ class TrainingConfig:
         if self.model not in MODELS:
             raise ConfigurationError(f'training.model: {self.model!r}; expected keypoints or '
                                      'tobin2017')
-        if self.steps < 1 or self.batch_size < 1:
-            raise ConfigurationError('training: steps and batch_size start at 1')
+        if min(self.steps, self.batch_size, self.reuse) < 1:
+            raise ConfigurationError('training: steps, batch_size and reuse start at 1')
         if min(self.calibration_pictures, self.measured_pictures) < 2 or (
                 self.stress_pictures < 0 or self.stress_pictures == 1):
             raise ConfigurationError('training: calibration_pictures and measured_pictures start '
@@ -148,3 +153,26 @@ class TrainingConfig:
             if not 0 < getattr(self, key) < 1:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '
                                          'number between 0 and 1')
+
+    def batch_of(self, step: int) -> tuple[int, int]:
+        """Return the batch that a step trains on, and how often it was before: (number, times)."""
+        if self.reuse == 1:
+            return step, 0
+        block, place = divmod(step, REUSED_BATCHES * self.reuse)
+        times, i = divmod(place, REUSED_BATCHES)
+        return block * REUSED_BATCHES + i, times
+
+    def first_batch(self, step: int) -> int:
+        """Return the first batch that ``step`` and later ones need; after the last: their number."""
+        if step >= self.steps:
+            return self.sample_count // self.batch_size
+        number, _ = self.batch_of(step)
+        return number if self.reuse == 1 else number - number % REUSED_BATCHES
+
+    @property
+    def sample_count(self) -> int:
+        """Different samples of the whole training."""
+        last, times = self.batch_of(self.steps - 1)
+        if times:       # the block was made as a whole
+            last = self.first_batch(self.steps - 1) + REUSED_BATCHES - 1
+        return (last + 1) * self.batch_size

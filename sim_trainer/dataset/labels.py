@@ -77,7 +77,7 @@ def count_ids(instance_ids: np.ndarray) -> np.ndarray:
     # A tenth of the time of np.bincount, which copies the picture to 64-bit integers.
     counts = cv2.calcHist([np.ascontiguousarray(instance_ids, np.uint8)], [0], None, [256],
                           [0, 256])
-    return counts[:, 0].astype(np.int64)
+    return counts.reshape(-1).astype(np.int64)
 
 
 def silhouette_area_px(model: ObjectModel, T_camera_object: np.ndarray, camera: PinholeCamera

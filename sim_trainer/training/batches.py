@@ -27,6 +27,7 @@ from typing import Any
 import cv2
 from dr_perception.core.errors import PerceptionError
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.configuration.training import REUSED_BATCHES
 from sim_trainer.dataset.pool import PicturePool, PoolAddress
 from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.errors import TrainingError
@@ -42,7 +43,7 @@ _AHEAD = 2
 
 
 def prefetched_batches(task: Task, first_step: int, pinned: bool = False) -> Iterator[Any]:
-    """Batches ``first_step`` ... ``training.steps - 1`` of a run.
+    """Batches of steps ``first_step`` ... ``training.steps - 1`` of a run.
 
     With one ``training.workers`` they are made in a thread beside the training (OpenCV frees the
     GIL), with more in so many processes. The batches are the same.
@@ -57,36 +58,45 @@ def prefetched_batches(task: Task, first_step: int, pinned: bool = False) -> Ite
         PerceptionError: what making a sample raises.
     """
     settings = task.stream.config.training
+    numbers = range(settings.first_batch(first_step), settings.sample_count // settings.batch_size)
     if settings.workers > 1 and first_step < settings.steps:
-        made = _by_processes(task, first_step, pinned)
+        made = _by_processes(task, numbers, pinned)
     else:
-        made = _by_a_thread(task, settings.batch_size, first_step, settings.steps)
-    for step, batch in enumerate(made, first_step):
-        # Its samples are made; the pictures that only they needed may be replaced.
-        task.stream.release((step + 1) * settings.batch_size)
-        yield batch
+        made = _by_a_thread(task, settings.batch_size, numbers)
+    kept: dict[int, Any] = {}
+    for step in range(settings.first_batch(first_step) * settings.reuse, settings.steps):
+        number, times = settings.batch_of(step)
+        if not times:
+            kept[number] = next(made)
+            # Its samples are made; the pictures that only they needed may be replaced.
+            task.stream.release((number + 1) * settings.batch_size)
+        batch = kept[number]
+        if times == settings.reuse - 1:
+            del kept[number]
+        if step >= first_step:
+            yield batch
 
 
-def _by_a_thread(task: Task, size: int, first_step: int, steps: int) -> Iterator[Any]:
+def _by_a_thread(task: Task, size: int, numbers: range) -> Iterator[Any]:
     with ThreadPoolExecutor(1) as pool:
-        pending = deque(pool.submit(_batch, task, size, step)
-                        for step in range(first_step, min(first_step + PREFETCHED_BATCHES, steps)))
-        for step in range(first_step, steps):
+        pending = deque(pool.submit(_batch, task, size, number)
+                        for number in numbers[:PREFETCHED_BATCHES])
+        for number in numbers:
             future = pending.popleft()
-            if step + PREFETCHED_BATCHES < steps:
-                pending.append(pool.submit(_batch, task, size, step + PREFETCHED_BATCHES))
+            if number + PREFETCHED_BATCHES in numbers:
+                pending.append(pool.submit(_batch, task, size, number + PREFETCHED_BATCHES))
             yield future.result()
 
 
-def _batch(task: Task, size: int, step: int) -> Any:
-    return task.collate([task.sample(number) for number in range(step * size, (step + 1) * size)])
+def _batch(task: Task, size: int, number: int) -> Any:
+    return task.collate([task.sample(n) for n in range(number * size, (number + 1) * size)])
 
 
-def _by_processes(task: Task, first_step: int, pinned: bool) -> Iterator[Any]:
+def _by_processes(task: Task, numbers: range, pinned: bool) -> Iterator[Any]:
     settings = task.stream.config.training
     loader = DataLoader(
         _Batches(task.stream.config, task.stream.address), batch_size=None, collate_fn=_as_it_is,
-        sampler=range(first_step, settings.steps), num_workers=settings.workers,
+        sampler=numbers, num_workers=settings.workers,
         prefetch_factor=_AHEAD, multiprocessing_context='spawn', worker_init_fn=_begin_worker,
         pin_memory=pinned)
     # Inherited blocked, so that Ctrl-C while a process starts prints no traceback of it.
@@ -132,13 +142,13 @@ class _Batches(Dataset):
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self._pool.closed[0] else None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
-    def __getitem__(self, step: int) -> Any:
+    def __getitem__(self, number: int) -> Any:
         """Return a batch, or the error of making it."""
         try:
             if self._task is None:
                 self._task = make_task(self._config, FrameReader(self._config, self._pool),
                                        build_catalogue(self._config.objects))
-            return _batch(self._task, self._config.training.batch_size, step)
+            return _batch(self._task, self._config.training.batch_size, number)
         except PerceptionError as error:
             return error
 

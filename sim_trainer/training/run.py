@@ -46,7 +46,9 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
     with ProcessGroup() as group:
         state = group.told(_begin(config, folder, resume) if group.first else None)
         part = group.part_of(config)
-        first_sample = (state['step'] if state else 0) * part.training.batch_size
+        settings = part.training
+        first_step = state['step'] if state else 0
+        first_sample = settings.first_batch(first_step) * settings.batch_size
         with FrameStream(part, first_sample) as stream:
             stream.fill()
             torch.manual_seed(config.seed)

@@ -80,3 +80,16 @@ def test_a_training_that_stops_early_leaves_no_process(tiny_config, new_task):
     del batches
     task.stream.close()
     assert not multiprocessing.active_children()
+
+
+def test_a_batch_is_used_again_and_resumed_alike(tiny_config, new_task):
+    often = dataclasses.replace(tiny_config, training=dataclasses.replace(
+        tiny_config.training, steps=60, reuse=2))
+    heats = [batch.image.sum() for batch in prefetched_batches(new_task(often), 0)]
+    assert len(heats) == 60 and often.training.sample_count == 2 * (24 + 12)
+    assert heats[:24] == heats[24:48] and heats[48:] != heats[:12]
+    assert len(set(map(int, heats))) > 30
+    settings = often.training
+    for first in (30, 50):
+        task = new_task(often, settings.first_batch(first) * settings.batch_size)
+        assert [batch.image.sum() for batch in prefetched_batches(task, first)] == heats[first:]
