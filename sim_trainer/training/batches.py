@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,9 @@ class _Batches(Dataset):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if self._pool.closed[0] else None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        # Threads of libraries still run (OpenCV's, torch's); some abort when Python ends below
+        # them. Nothing is left to be written.
+        atexit.register(os._exit, 0)
 
     def __getitem__(self, number: int) -> Any:
         """Return a batch, or the error of making it."""

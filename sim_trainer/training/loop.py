@@ -109,8 +109,10 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     with _stop_requests() as stop, tqdm(
             total=settings.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
-            TrainingLog(folder, step, settings.tensorboard, write=group.first) as log:
-        for batch in prefetched_batches(task, step, group.device.type == 'cuda'):
+            TrainingLog(folder, step, settings.tensorboard, write=group.first) as log, \
+            contextlib.closing(prefetched_batches(task, step, group.device.type == 'cuda')
+                               ) as batches:
+        for batch in batches:
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
                                 enabled=bfloat16):

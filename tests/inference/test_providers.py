@@ -15,69 +15,27 @@
 """Providers: what each is given, what becomes active, and what is said where it does not.
 
 No GPU here: a provider that starts is played by a CPU session that says it is another; options,
-control flow and texts are the real ones. Binding is run for real, with buffers of the CPU.
+control flow and texts are the real ones.
 """
 import ctypes
-import gc
 from pathlib import Path
 import re
 import stat
-import weakref
 
-from dr_perception import PoseEstimator
-from dr_perception.core.errors import InferenceError, ModelFileError, ProviderError
+from dr_perception.core.errors import ModelFileError, ProviderError
 from dr_perception.inference import provider_libraries as libraries
 from dr_perception.inference import session as session_module
-from dr_perception.inference.io_binding import BoundSession, MAX_SIZES
 from dr_perception.inference.providers import (CPU, CUDA, engine_cache_folder, engine_folder,
                                                provider_options, ProviderSettings, TENSORRT,
                                                unmet_settings)
 from dr_perception.inference.session import OnnxNetwork
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as native
 import pytest
 
 MODEL = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 ALL = [TENSORRT, CUDA, CPU]
 PICTURE = np.full((1, 64, 96, 3), 90, np.uint8)
-RealSession = onnxruntime.InferenceSession
-
-
-class FakeRuntime:
-    """Plays an onnxruntime-gpu: which providers it has, which start, and what was asked for."""
-
-    def __init__(self, monkeypatch, built_in, failures=None, silent=()):
-        """Take the place of the session class.
-
-        Args:
-            monkeypatch: of the test.
-            built_in: names of the providers that it has.
-            failures: what a provider raises when a session begins with it, by name.
-            silent: providers that are left out without a word, as CUDA without its libraries.
-        """
-        self.attempts, self.preloaded = [], 0
-        self.failures, self.silent = failures or {}, silent
-        monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: list(built_in))
-        monkeypatch.setattr(onnxruntime, 'preload_dlls', self._preload, raising=False)
-        monkeypatch.setattr(onnxruntime, 'InferenceSession', self._session)
-        # Buffers of the "GPU" lie in the CPU's memory.
-        monkeypatch.setattr(session_module, 'BoundSession',
-                            lambda session, device: BoundSession(session, 'cpu'))
-
-    def _preload(self):
-        self.preloaded += 1
-
-    def _session(self, content, options, providers, enable_fallback):
-        assert enable_fallback == 0
-        self.attempts.append(providers)
-        names = [name for name, _ in providers]
-        if names[0] in self.failures:
-            raise self.failures[names[0]]
-        session = RealSession(content, options, providers=[CPU])
-        active = [name for name in names if name not in self.silent]
-        session.get_providers = lambda: active
-        return session
 
 
 @pytest.fixture
@@ -165,8 +123,8 @@ def test_whatever_changes_an_engine_changes_its_folder():
         assert engine_folder(**{**good, name: other}) != folder
 
 
-def test_an_engine_folder_that_cannot_be_made(monkeypatch, tmp_path):
-    FakeRuntime(monkeypatch, ALL)
+def test_an_engine_folder_that_cannot_be_made(fake_runtime, monkeypatch, tmp_path):
+    fake_runtime(ALL)
     (tmp_path / 'file').touch()
     settings = ProviderSettings(engine_cache=str(tmp_path / 'file'))
     with pytest.raises(ProviderError, match=r'engine_cache: .*/file/.* cannot be made \(Not a dir'
@@ -176,8 +134,8 @@ def test_an_engine_folder_that_cannot_be_made(monkeypatch, tmp_path):
 
 # What becomes active.
 
-def test_tensorrt_starts_with_a_cache_of_its_own(monkeypatch, cache):
-    runtime = FakeRuntime(monkeypatch, ALL)
+def test_tensorrt_starts_with_a_cache_of_its_own(fake_runtime, monkeypatch, cache):
+    runtime = fake_runtime(ALL)
     monkeypatch.setattr(session_module, 'tensorrt_version', lambda: '10.9.0')
     network = OnnxNetwork(MODEL, ALL, 1, ProviderSettings('fp16', 256))
     folder = cache / 'dr_perception' / 'engines' / (
@@ -192,20 +150,20 @@ def test_tensorrt_starts_with_a_cache_of_its_own(monkeypatch, cache):
     assert runtime.preloaded == 1
 
 
-def test_the_cpu_needs_neither_cache_nor_libraries(monkeypatch, cache):
-    runtime = FakeRuntime(monkeypatch, ALL)
+def test_the_cpu_needs_neither_cache_nor_libraries(fake_runtime, monkeypatch, cache):
+    runtime = fake_runtime(ALL)
     network = OnnxNetwork(MODEL, [CPU], 1)
     assert network.engine_folder is None and not cache.exists() and runtime.preloaded == 0
 
 
-def test_an_onnxruntime_without_preload_dlls(monkeypatch):
-    FakeRuntime(monkeypatch, ALL)
+def test_an_onnxruntime_without_preload_dlls(fake_runtime, monkeypatch):
+    fake_runtime(ALL)
     monkeypatch.delattr(onnxruntime, 'preload_dlls')
     assert OnnxNetwork(MODEL, [CUDA], 1).active_providers == (CUDA, CPU)
 
 
-def test_a_provider_that_raises_leaves_the_next_its_options(monkeypatch, cache):
-    runtime = FakeRuntime(monkeypatch, ALL, {TENSORRT: RuntimeError('no\nGPU today')})
+def test_a_provider_that_raises_leaves_the_next_its_options(fake_runtime, monkeypatch, cache):
+    runtime = fake_runtime(ALL, {TENSORRT: RuntimeError('no\nGPU today')})
     monkeypatch.setattr(libraries, '_load_error', lambda *args: '')
     network = OnnxNetwork(MODEL, [TENSORRT, CUDA], 1, ProviderSettings('fp32', 64))
     assert [[name for name, _ in entries] for entries in runtime.attempts] == [
@@ -218,8 +176,8 @@ def test_a_provider_that_raises_leaves_the_next_its_options(monkeypatch, cache):
     assert problem.endswith('(it says: no GPU today)')
 
 
-def test_a_bad_model_is_not_blamed_on_the_provider(monkeypatch, tmp_path):
-    runtime = FakeRuntime(monkeypatch, ALL)
+def test_a_bad_model_is_not_blamed_on_the_provider(fake_runtime, monkeypatch, tmp_path):
+    runtime = fake_runtime(ALL)
     path = tmp_path / 'bad.onnx'
     path.write_bytes(b'not a model')
     with pytest.raises(ModelFileError, match='bad.onnx: ONNX Runtime cannot open it: '):
@@ -234,8 +192,8 @@ def test_a_bad_model_is_not_blamed_on_the_provider(monkeypatch, tmp_path):
      r"'onnxruntime-gpu\[cuda,cudnn\]'"),
     (TENSORRT, 'libonnxruntime_providers_tensorrt.so', 'install TensorRT: pip install tensorrt'),
     (CUDA, 'nothing', 'the GPU itself refuses: see whether nvidia-smi lists it')])
-def test_why_a_provider_did_not_start(monkeypatch, cache, name, error_of, text):
-    FakeRuntime(monkeypatch, ALL, silent=(name,))
+def test_why_a_provider_did_not_start(fake_runtime, monkeypatch, cache, name, error_of, text):
+    fake_runtime(ALL, silent=(name,))
     monkeypatch.setattr(libraries, '_load_error', lambda library, *_: (
         f'no {library}' if library.endswith(error_of) else ''))
     network = OnnxNetwork(MODEL, [name, CPU], 1, ProviderSettings('fp16', 100))
@@ -244,9 +202,9 @@ def test_why_a_provider_did_not_start(monkeypatch, cache, name, error_of, text):
     assert re.search(text, problem), problem
 
 
-def test_another_provider_that_did_not_start(monkeypatch):
+def test_another_provider_that_did_not_start(fake_runtime, monkeypatch):
     name = 'OpenVINOExecutionProvider'
-    FakeRuntime(monkeypatch, [name, CPU], {name: RuntimeError('no device NPU')})
+    fake_runtime([name, CPU], {name: RuntimeError('no device NPU')})
     (problem,) = OnnxNetwork(MODEL, [name], 1).provider_problems
     assert problem.endswith('(it says: no device NPU); or put another first in providers')
 
@@ -264,8 +222,8 @@ def test_a_real_library_that_cannot_be_loaded(tmp_path):
     ('cuda', 'did you mean CUDAExecutionProvider?'),
     ('TensorRTExecutionProvider', 'did you mean TensorrtExecutionProvider?'),
     ('AbacusExecutionProvider', 'CPUExecutionProvider)')])
-def test_a_provider_that_is_not_built_in(monkeypatch, name, remedy):
-    FakeRuntime(monkeypatch, [CPU])
+def test_a_provider_that_is_not_built_in(fake_runtime, monkeypatch, name, remedy):
+    fake_runtime([CPU])
     with pytest.raises(ProviderError) as info:
         OnnxNetwork(MODEL, [name, CPU], 1)
     assert f'{name!r} is not in this ONNX Runtime (it has CPUExecutionProvider)' in str(
@@ -293,116 +251,3 @@ def test_no_tensorrt_is_unknown(monkeypatch):
         raise OSError(name)
     monkeypatch.setattr(ctypes, 'CDLL', missing)
     assert libraries.tensorrt_version() == 'unknown'
-
-
-# Runs.
-
-def test_binding_gives_what_a_plain_run_gives(cache):
-    network = OnnxNetwork(MODEL, [CPU], 1)
-    bound = BoundSession(network._session, 'cpu')
-    rng = np.random.default_rng(0)
-    sizes = [(1, 64, 96, 3), (2, 64, 96, 3), (1, 96, 64, 3), (1, 32, 32, 3), (1, 64, 64, 3),
-             (1, 64, 96, 3), (1, 64, 96, 3)]
-    answers = []
-    for size in sizes:
-        image_rgb = rng.integers(0, 256, size, np.uint8)[..., ::-1]     # not contiguous
-        answers.append((network.run(np.ascontiguousarray(image_rgb)), bound.run(image_rgb)))
-        assert len(bound._buffers) <= MAX_SIZES
-    for plain, ours in answers:     # after all runs: a later one does not write into an earlier
-        assert list(ours) == list(plain)
-        for name in plain:
-            assert np.array_equal(plain[name], ours[name])
-
-
-def test_a_gpu_provider_is_run_with_binding(monkeypatch):
-    FakeRuntime(monkeypatch, ALL)
-    plain, bound = OnnxNetwork(MODEL, [CPU], 1), OnnxNetwork(MODEL, [CUDA], 1)
-
-    def forbidden(*args):
-        raise AssertionError('a plain run')
-    monkeypatch.setattr(bound._session, 'run', forbidden)
-    for name, output in bound.run(PICTURE).items():
-        assert np.array_equal(output, plain.run(PICTURE)[name])
-
-
-@pytest.mark.parametrize('error', [
-    native.RuntimeException('BFCArena: Available memory of 0 is smaller than requested'),
-    native.EPFail('CUDA failure 2: out of memory'), MemoryError(),
-    native.Fail('Failed to allocate memory for requested buffer of size 42')])
-def test_no_memory_left_is_an_error_with_a_remedy(monkeypatch, error):
-    network = OnnxNetwork(MODEL, [CPU], 1)
-
-    def fail(*args):
-        raise error
-    monkeypatch.setattr(network._session, 'run', fail)
-    with pytest.raises(InferenceError) as info:
-        network.run(np.zeros((2, 64, 96, 3), np.uint8))
-    assert str(info.value).startswith(
-        'out of memory on CPUExecutionProvider with 2 pictures of 96x64 px: raise '
-        'gpu_memory_limit_mb, end what else uses the memory, or send smaller images (')
-    monkeypatch.undo()
-    assert network.run(PICTURE)
-
-
-def test_a_network_is_freed_at_once(monkeypatch):
-    FakeRuntime(monkeypatch, ALL)
-    for provider in (CPU, CUDA):
-        network = OnnxNetwork(MODEL, [provider], 1)
-        network.run(PICTURE)
-        reference = weakref.ref(network)
-        gc.disable()    # a cycle would keep its memory until the collector happens to run
-        try:
-            del network
-            assert reference() is None
-        finally:
-            gc.enable()
-
-
-def test_a_provider_that_fails_is_an_error_with_a_remedy(monkeypatch):
-    network = OnnxNetwork(MODEL, [CPU], 1)
-
-    def fail(*args):
-        raise native.EPFail('could not deserialize engine from cache')
-    monkeypatch.setattr(network._session, 'run', fail)
-    with pytest.raises(InferenceError, match='failed on CPU.* 1 picture of 96x64 px: configure'):
-        network.run(PICTURE)
-    network.engine_folder = Path('/c/x')
-    with pytest.raises(InferenceError, match='delete /c/x and configure again'):
-        network.run(PICTURE)
-
-
-def test_onnxruntime_does_not_go_on_with_another_provider_by_itself():
-    network = OnnxNetwork(MODEL, [CPU], 1)
-    working = network._session._sess
-
-    class Broken:
-
-        def run(self, *args):
-            raise native.EPFail('the GPU is gone')
-
-        def __getattr__(self, name):
-            return getattr(working, name)
-    network._session._sess = Broken()
-    for _ in range(2):
-        with pytest.raises(InferenceError, match='the GPU is gone'):
-            network.run(PICTURE)
-
-
-def test_a_picture_of_another_type_is_a_bug_and_no_failure_of_the_provider():
-    network = OnnxNetwork(MODEL, [CPU], 1)
-    with pytest.raises(native.InvalidArgument):
-        network.run(np.zeros((1, 64, 96, 3), np.float32))
-
-
-def test_a_model_that_answers_with_nan_is_refused(monkeypatch):
-    estimator = PoseEstimator.from_file(MODEL, [CPU], 1)
-    run = estimator._network.run
-
-    def broken(image_rgb):
-        outputs = run(image_rgb)
-        outputs['heat'][0, 0, 0, 0] = np.nan
-        return outputs
-    estimator.warm_up(64, 64)
-    monkeypatch.setattr(estimator._network, 'run', broken)
-    with pytest.raises(ModelFileError, match="tabletop.onnx: 'heat' of a black picture is NaN or"):
-        estimator.warm_up(64, 64)

@@ -71,14 +71,14 @@ def test_demo_ends_with_a_table_and_nobody_is_left(tiny_model, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_demo_leaves_nobody(tiny_model, number):
     process = start_demo(tiny_model, '--duration', '60')
-    deadline_s = time.monotonic() + 30.0
+    deadline_s = time.monotonic() + 100.0       # two cores that others use, too
     while len(process_ids(str(tiny_model))) < 3:  # the demo, the estimator, the monitor
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
     time.sleep(1.0)
     process.send_signal(number)
-    process.communicate(timeout=30)
-    deadline_s = time.monotonic() + 20.0
+    process.communicate(timeout=60)
+    deadline_s = time.monotonic() + 60.0
     while process_ids(str(tiny_model)):
         assert time.monotonic() < deadline_s, process_ids(str(tiny_model))
         time.sleep(0.05)

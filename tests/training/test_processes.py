@@ -17,6 +17,7 @@
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ SMALL = ['frames.count=8', 'frames.workers=1', 'training.steps=12', 'training.ba
 TRAIN = """
 import sys
 from pathlib import Path
+import re
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.training import run
 run.finish_keypoints = lambda *_: sys.exit(0)
@@ -168,3 +170,32 @@ def test_tensorboard_that_is_not_installed_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match='training.tensorboard: TensorBoard is not '
                        'installed: pip install tensorboard, or leave the key out'):
         TrainingLog(tmp_path, 0, tensorboard=True)
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_sigterm_to_the_whole_group_ends_it_quietly(tmp_path, workers):
+    settings = [*SMALL, 'training.steps=100000', f'training.workers={workers}']
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'sim_trainer', 'train', str(ROOT / 'config' / 'tabletop.yaml'),
+         '--output', str(tmp_path), *(part for s in settings for part in ('--set', s))],
+        env=_environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while _step(tmp_path) < 3 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert re.search(r'stopped at step \d+; --resume goes on from there', said)
+    assert 'Traceback' not in said and 'terminate' not in said and 'Aborted' not in said
+    deadline = time.monotonic() + 30
+    while _group_lives(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _group_lives(number):
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
