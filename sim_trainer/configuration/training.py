@@ -111,8 +111,8 @@ class TrainingConfig:
     #: what makes the samples (turn, zoom, sensor, targets): 1 a thread beside the training; more,
     #: so many processes, for a GPU that one Python cannot feed (each: 0.3 GB). Same samples
     workers: int = 1
-    #: steps that each batch is trained on: more than 1 for a GPU that is faster than its processors
-    #: make samples. The second time comes 24 batches later
+    #: steps that each batch is trained on: more than 1 for a GPU that is faster than the
+    #: processors make samples. The second time comes 24 batches later
     reuse: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
     snapshots: int = 4
@@ -163,7 +163,7 @@ class TrainingConfig:
         return block * REUSED_BATCHES + i, times
 
     def first_batch(self, step: int) -> int:
-        """Return the first batch that ``step`` and later ones need; after the last: their number."""
+        """Return the first batch that ``step`` and later steps need; none is left at the end."""
         if step >= self.steps:
             return self.sample_count // self.batch_size
         number, _ = self.batch_of(step)

@@ -28,7 +28,6 @@ from typing import Any
 import cv2
 from dr_perception.core.errors import PerceptionError
 from sim_trainer.configuration.schema import SceneConfig
-from sim_trainer.configuration.training import REUSED_BATCHES
 from sim_trainer.dataset.pool import PicturePool, PoolAddress
 from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.errors import TrainingError

@@ -19,7 +19,10 @@ import multiprocessing
 import os
 import signal
 
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
+from sim_trainer.configuration.training import REUSED_BATCHES, TrainingConfig
 from sim_trainer.errors import ConfigurationError, TrainingError
 
 pytest.importorskip('torch')
@@ -93,3 +96,22 @@ def test_a_batch_is_used_again_and_resumed_alike(tiny_config, new_task):
     for first in (30, 50):
         task = new_task(often, settings.first_batch(first) * settings.batch_size)
         assert [batch.image.sum() for batch in prefetched_batches(task, first)] == heats[first:]
+
+
+@given(steps=st.integers(1, 300), reuse=st.integers(1, 4))
+def test_the_law_of_reuse(steps, reuse):
+    settings = TrainingConfig(steps=steps, reuse=reuse, batch_size=3)
+    used = [settings.batch_of(step) for step in range(steps)]
+    seen = {}
+    for step, (number, times) in enumerate(used):
+        before = seen.setdefault(number, [])
+        assert times == len(before)
+        assert not before or step - before[-1] == REUSED_BATCHES
+        before.append(step)
+    assert sorted(seen) == list(range(settings.sample_count // 3))
+    assert max(map(len, seen.values())) <= reuse
+    for step in range(steps):
+        first = settings.first_batch(step)
+        assert first == (step if reuse == 1 else first // REUSED_BATCHES * REUSED_BATCHES)
+        assert first <= min(number for number, _ in used[step:])
+    assert settings.first_batch(steps) == settings.sample_count // 3
