@@ -26,7 +26,7 @@ BACKBONES = ('residual', 'csp')
 STRIDES = (4, 8)
 OPTIMIZERS = ('muon', 'adamw')
 SCHEDULES = ('cosine', 'constant')
-#: Batches that are kept to be trained on again.
+#: Batches between two uses of one.
 REUSED_BATCHES = 24
 
 
@@ -109,10 +109,12 @@ class TrainingConfig:
     #: compile the network with torch.compile: 2x faster on a CPU after a minute's preparation
     compile: bool = True  # noqa: A003
     #: what makes the samples (turn, zoom, sensor, targets): 1 a thread beside the training; more,
-    #: so many processes, for a GPU that one Python cannot feed (each: 0.3 GB). Same samples
+    #: so many processes (of each process of torchrun), for a GPU that one Python cannot feed.
+    #: Each takes 0.3 GB and hands its batches over in /dev/shm. Same samples
     workers: int = 1
     #: steps that each batch is trained on: more than 1 for a GPU that is faster than the
-    #: processors make samples. The second time comes 24 batches later
+    #: processors make samples. Every further time comes 24 batches later; those are kept, a
+    #: sample of 352x256 in 0.6 MB
     reuse: int = 1
     #: averaged weights kept from the last half of training, the end included; stress splits choose
     snapshots: int = 4
@@ -133,8 +135,8 @@ class TrainingConfig:
         if self.model not in MODELS:
             raise ConfigurationError(f'training.model: {self.model!r}; expected keypoints or '
                                      'tobin2017')
-        if min(self.steps, self.batch_size, self.reuse) < 1:
-            raise ConfigurationError('training: steps, batch_size and reuse start at 1')
+        if min(self.steps, self.batch_size, self.reuse, self.workers) < 1:
+            raise ConfigurationError('training: steps, batch_size, reuse and workers start at 1')
         if min(self.calibration_pictures, self.measured_pictures) < 2 or (
                 self.stress_pictures < 0 or self.stress_pictures == 1):
             raise ConfigurationError('training: calibration_pictures and measured_pictures start '
@@ -154,25 +156,23 @@ class TrainingConfig:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '
                                          'number between 0 and 1')
 
-    def batch_of(self, step: int) -> tuple[int, int]:
-        """Return the batch that a step trains on, and how often it was before: (number, times)."""
-        if self.reuse == 1:
-            return step, 0
-        block, place = divmod(step, REUSED_BATCHES * self.reuse)
-        times, i = divmod(place, REUSED_BATCHES)
-        return block * REUSED_BATCHES + i, times
+    def batch_of(self, step: int) -> tuple[int, bool]:
+        """Return the number of the batch that a step trains on, and whether it is a new one.
+
+        New and old batches take turns, so that new ones are wanted steadily. The first batches
+        have none before them: they are used again at once, and once more when it is their turn.
+        """
+        newest, times = divmod(step, self.reuse)
+        number = newest - times * REUSED_BATCHES
+        return (number if number >= 0 else newest), times == 0
 
     def first_batch(self, step: int) -> int:
         """Return the first batch that ``step`` and later steps need; none is left at the end."""
         if step >= self.steps:
-            return self.sample_count // self.batch_size
-        number, _ = self.batch_of(step)
-        return number if self.reuse == 1 else number - number % REUSED_BATCHES
+            return self.batch_count
+        return max(0, step // self.reuse - (self.reuse - 1) * REUSED_BATCHES)
 
     @property
-    def sample_count(self) -> int:
-        """Different samples of the whole training."""
-        last, times = self.batch_of(self.steps - 1)
-        if times:       # the block was made as a whole
-            last = self.first_batch(self.steps - 1) + REUSED_BATCHES - 1
-        return (last + 1) * self.batch_size
+    def batch_count(self) -> int:
+        """Different batches of the whole training."""
+        return (self.steps - 1) // self.reuse + 1

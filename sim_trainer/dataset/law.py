@@ -49,7 +49,7 @@ class FrameLaw:
     def __init__(self, config: SceneConfig) -> None:
         self.count = config.frames.count
         self.pool_count = min(config.frames.pool_count, self.count)
-        self.sample_count = config.training.sample_count
+        self.sample_count = config.training.batch_count * config.training.batch_size
         ahead = self.count - self.pool_count
         batch = config.training.batch_size
         one, all_of_them = (-(-ahead * batches * batch // self.sample_count) + 1

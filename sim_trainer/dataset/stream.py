@@ -109,7 +109,7 @@ class FrameStream(FrameReader):
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds in which somebody waited for a picture, filling the pool included."""
+        """Seconds in which this process waited for a picture, filling the pool included."""
         with self._condition:
             now = time.monotonic() - self._waiting_since if self._waiting else 0.0
             return self._waited_s + now

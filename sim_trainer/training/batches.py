@@ -20,14 +20,17 @@ import atexit
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+import contextlib
 import dataclasses
 import os
 import signal
+import threading
 from typing import Any
 
 import cv2
 from dr_perception.core.errors import PerceptionError
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.configuration.training import REUSED_BATCHES
 from sim_trainer.dataset.pool import PicturePool, PoolAddress
 from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.errors import TrainingError
@@ -51,33 +54,31 @@ def prefetched_batches(task: Task, first_step: int, pinned: bool = False) -> Ite
     Args:
         task: makes them; its stream is told what is finished.
         first_step: where to begin.
-        pinned: for a GPU: in memory that it copies from by itself.
+        pinned: in memory that a GPU copies from by itself, if processes make them.
 
     Raises:
         TrainingError: a process died.
         PerceptionError: what making a sample raises.
     """
     settings = task.stream.config.training
-    numbers = range(settings.first_batch(first_step), settings.sample_count // settings.batch_size)
-    if settings.workers > 1 and first_step < settings.steps:
-        made = _by_processes(task, numbers, pinned)
-    else:
-        made = _by_a_thread(task, settings.batch_size, numbers)
-    kept: dict[int, Any] = {}
-    for step in range(settings.first_batch(first_step) * settings.reuse, settings.steps):
-        number, times = settings.batch_of(step)
-        if not times:
-            kept[number] = next(made)
-            # Its samples are made; the pictures that only they needed may be replaced.
-            task.stream.release((number + 1) * settings.batch_size)
-        batch = kept[number]
-        if times == settings.reuse - 1:
-            del kept[number]
-        if step >= first_step:
-            yield batch
+    first = settings.first_batch(first_step)
+    numbers = range(first, settings.batch_count)
+    make = _by_processes if settings.workers > 1 and numbers else _by_a_thread
+    with contextlib.closing(make(task, numbers, pinned)) as made:
+        kept: dict[int, Any] = {}
+        for step in range(first * settings.reuse, settings.steps):
+            number, is_new = settings.batch_of(step)
+            if is_new:
+                kept[number] = next(made)
+                kept.pop(number - (settings.reuse - 1) * REUSED_BATCHES - 1, None)
+                # Its samples are made; the pictures that only they needed may be replaced.
+                task.stream.release((number + 1) * settings.batch_size)
+            if step >= first_step:
+                yield kept[number]
 
 
-def _by_a_thread(task: Task, size: int, numbers: range) -> Iterator[Any]:
+def _by_a_thread(task: Task, numbers: range, _: bool) -> Iterator[Any]:
+    size = task.stream.config.training.batch_size
     with ThreadPoolExecutor(1) as pool:
         pending = deque(pool.submit(_batch, task, size, number)
                         for number in numbers[:PREFETCHED_BATCHES])
@@ -96,34 +97,48 @@ def _by_processes(task: Task, numbers: range, pinned: bool) -> Iterator[Any]:
     settings = task.stream.config.training
     loader = DataLoader(
         _Batches(task.stream.config, task.stream.address), batch_size=None, collate_fn=_as_it_is,
-        sampler=numbers, num_workers=settings.workers,
-        prefetch_factor=_AHEAD, multiprocessing_context='spawn', worker_init_fn=_begin_worker,
-        pin_memory=pinned)
+        sampler=numbers, num_workers=settings.workers, prefetch_factor=_AHEAD,
+        multiprocessing_context='spawn', worker_init_fn=_begin_worker, pin_memory=pinned)
+    batches, batch = _started(loader), None
+    try:
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if str(error).startswith('Caught'):     # an error of ours, with its traceback
+                    raise
+                raise TrainingError(
+                    f'making samples: {error}; if memory ran out, lower training.workers; '
+                    '--resume goes on from the last checkpoint') from error
+            if isinstance(batch, Exception):
+                task.stream.check()         # where it comes from, if drawing failed
+                raise batch
+            yield batch
+    finally:
+        # Else processes that wait for a picture would be waited for, one after another.
+        task.stream.close()
+        del batches, batch      # a batch that is an error holds this frame by its traceback
+
+
+def _started(loader: DataLoader) -> Iterator[Any]:
+    """Start the processes of a loader, so that signals and their deaths stay where they belong."""
     # Inherited blocked, so that Ctrl-C while a process starts prints no traceback of it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    on_death = signal.getsignal(signal.SIGCHLD)
     try:
         with quiet_environment():
-            batches = iter(loader)
+            return iter(loader)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:   # torch: a process was killed, or has no shared memory
-            raise TrainingError(
-                f'making samples: {" ".join(str(error).split())[:300]}; if memory or /dev/shm ran '
-                'out, lower training.workers; --resume goes on from the last checkpoint'
-            ) from error
-        if isinstance(batch, Exception):
-            task.stream.check()         # where it comes from, if drawing failed
-            raise batch
-        yield batch
+        # torch's handler raises wherever the training is just then; without it ``next`` notices.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, on_death or signal.SIG_DFL)
 
 
 class _Batches(Dataset):
-    """Batch number -> batch, in a process that makes them."""
+    """Batch number -> batch in shared memory, in a process that makes them."""
 
     def __init__(self, config: SceneConfig, address: PoolAddress) -> None:
         # Its task only makes samples.
@@ -151,9 +166,26 @@ class _Batches(Dataset):
             if self._task is None:
                 self._task = make_task(self._config, FrameReader(self._config, self._pool),
                                        build_catalogue(self._config.objects))
-            return _batch(self._task, self._config.training.batch_size, number)
+            return _shared(_batch(self._task, self._config.training.batch_size, number))
         except PerceptionError as error:
             return error
+
+
+def _shared(batch: Any) -> Any:
+    """Move the tensors of a batch to shared memory, here, where an error reaches the training.
+
+    Raises:
+        TrainingError: there is not enough.
+    """
+    try:
+        for value in batch if isinstance(batch, tuple) else vars(batch).values():
+            if isinstance(value, torch.Tensor):
+                value.share_memory_()
+    except RuntimeError as error:
+        raise TrainingError(f'making samples: no room for a batch in /dev/shm ({error}); lower '
+                            'training.workers, or give the container more (--shm-size)'
+                            ) from error
+    return batch
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -163,4 +195,3 @@ def _as_it_is(batch: Any) -> Any:
 def _begin_worker(_: int) -> None:
     get_worker_info().dataset.attach()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)

@@ -62,8 +62,9 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import finish_tobin2017
         return finish_tobin2017(network, config, catalogue, folder)
-    seconds = {'waited_for_pictures_s': round(stream.elapsed_s, 1),
-               'training_s': round(training_s, 1)}
+    seconds = {'training_s': round(training_s, 1)}
+    if settings.workers == 1:       # processes that make samples keep their waiting to themselves
+        seconds['waited_for_pictures_s'] = round(stream.elapsed_s, 1)
     return finish_keypoints(config, catalogue, folder, seconds, group.size)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from dr_perception.core.objects import ObjectModel
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.objects.catalogue import KEYPOINT_COUNT
 from sim_trainer.training.compiling import compiled
@@ -42,7 +43,7 @@ class Task(Protocol):
     """A model that the loop can train. ``sample(n)`` must depend on n and the seed alone."""
 
     network: nn.Module
-    #: the frames that samples are made from
+    #: the frames that samples are made from; where only samples are made, a ``FrameReader``
     stream: FrameStream
 
     def sample(self, number: int) -> Any:
@@ -61,7 +62,7 @@ class Task(Protocol):
 class KeypointTask:
     """All objects at once: maps of the kinds, and keypoints."""
 
-    def __init__(self, config: SceneConfig, stream: FrameStream,
+    def __init__(self, config: SceneConfig, stream: FrameReader,
                  catalogue: tuple[ObjectModel, ...]) -> None:
         self.stream = stream
         network = config.training.network
@@ -107,7 +108,7 @@ class KeypointTask:
             **values, 'keypoints': keypoints.detach(), 'error_px': error_px}
 
 
-def make_task(config: SceneConfig, stream: FrameStream, catalogue: tuple[ObjectModel, ...]
+def make_task(config: SceneConfig, stream: FrameReader, catalogue: tuple[ObjectModel, ...]
               ) -> Task:
     """Return the task that ``training.model`` names."""
     if config.training.model == 'tobin2017':

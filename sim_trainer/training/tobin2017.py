@@ -28,7 +28,7 @@ from dr_perception.core.objects import ObjectModel
 import numpy as np
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.frames import Frame
-from sim_trainer.dataset.stream import FrameStream
+from sim_trainer.dataset.reader import FrameReader
 from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
 from sim_trainer.scene.randomness import frame_rng
@@ -81,7 +81,7 @@ class Tobin2017Network(nn.Module):
 class Tobin2017Task:
     """Trains ``Tobin2017Network`` on whole pictures. See ``tasks.Task``."""
 
-    def __init__(self, config: SceneConfig, stream: FrameStream,
+    def __init__(self, config: SceneConfig, stream: FrameReader,
                  catalogue: tuple[ObjectModel, ...]) -> None:
         self._name = config.training.object_name
         self._object = [model.name for model in catalogue].index(self._name)

@@ -81,23 +81,21 @@ def measure_snapshot(step: int, contract: ModelContract, network: Network,
     Raises:
         TrainingError: it finds too little to be calibrated.
     """
-    halves = [[pictures[half::2] for pictures in stress.values()] for half in (0, 1)]
-    fitted_on = [*calibration, *(picture for split in halves[0] for picture in split)]
+    fitted_on = _fitted_on(calibration, stress)
     contract = calibrate(contract, network, fitted_on)
     pipeline = PosePipeline(with_threshold(contract, RANKING_THRESHOLD), network)
-    records = {name: records_of(pipeline.estimate, pictures, contract)
-               for name, pictures in zip(stress, halves[1])}
+    records = {name: records_of(pipeline.estimate, pictures[1::2], contract)
+               for name, pictures in stress.items()}
     fitted = records_of(pipeline.estimate, fitted_on, contract)
     threshold = float(np.clip(best_threshold([fitted], beta), *THRESHOLD_RANGE))
-    contract = with_least_heat(with_threshold(contract, threshold), network, fitted_on)
-    return Snapshot(step, contract,
+    return Snapshot(step, with_threshold(contract, threshold),
                     {name: round(average_precision(r), 4) for name, r in records.items()})
 
 
 def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContract,
            calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]], beta: float
            ) -> list[Snapshot]:
-    """All snapshots that can be calibrated, the best first.
+    """All snapshots that can be calibrated, the best first, which leaves faint candidates out.
 
     Args:
         snapshots: step -> function that opens its network.
@@ -121,7 +119,16 @@ def choose(snapshots: Mapping[int, Callable[[], Network]], contract: ModelContra
                     measured[-1].merit)
     if not measured:
         raise failure or TrainingError('there is no snapshot to choose from')
-    return sorted(measured, key=lambda s: (-s.merit, -s.step))
+    best, *others = sorted(measured, key=lambda s: (-s.merit, -s.step))
+    contract = with_least_heat(best.contract, snapshots[best.step](),
+                               _fitted_on(calibration, stress))
+    return [dataclasses.replace(best, contract=contract), *others]
+
+
+def _fitted_on(calibration: list[BopPicture], stress: Mapping[str, list[BopPicture]]
+               ) -> list[BopPicture]:
+    """Return what calibrates: ``calibration`` and half of each stress split."""
+    return [*calibration, *(picture for pictures in stress.values() for picture in pictures[::2])]
 
 
 def records_of(estimate: Callable[..., list[Detection]], pictures: Iterable[BopPicture],
@@ -139,7 +146,7 @@ def with_threshold(contract: ModelContract, threshold: float) -> ModelContract:
 
 def with_least_heat(contract: ModelContract, network: Network, pictures: list[BopPicture]
                     ) -> ModelContract:
-    """Return the contract without candidates so faint that they never pass its score threshold.
+    """Return the contract without candidates so faint that next to none passes its threshold.
 
     Args:
         contract: calibrated, with its threshold.
@@ -155,9 +162,10 @@ def with_least_heat(contract: ModelContract, network: Network, pictures: list[Bo
 
     wanted, _ = passing(contract.decoder.peak_threshold)
     for heat in _LEAST_HEATS:
-        count, tried = passing(heat)
-        if heat > contract.decoder.peak_threshold and count >= (1 - _MAY_COST) * wanted:
-            return tried
+        if heat > contract.decoder.peak_threshold:
+            count, tried = passing(heat)
+            if count >= (1 - _MAY_COST) * wanted:
+                return tried
     return contract
 
 

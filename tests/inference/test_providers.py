@@ -29,13 +29,11 @@ from dr_perception.inference.providers import (CPU, CUDA, engine_cache_folder, e
                                                provider_options, ProviderSettings, TENSORRT,
                                                unmet_settings)
 from dr_perception.inference.session import OnnxNetwork
-import numpy as np
 import onnxruntime
 import pytest
 
 MODEL = Path(__file__).resolve().parents[2] / 'models' / 'tabletop.onnx'
 ALL = [TENSORRT, CUDA, CPU]
-PICTURE = np.full((1, 64, 96, 3), 90, np.uint8)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from sim_trainer.errors import ConfigurationError, TrainingError
 
 pytest.importorskip('torch')
 
+from sim_trainer.training import batches as batches_module  # noqa: E402
 from sim_trainer.training.batches import prefetched_batches  # noqa: E402
 import torch  # noqa: E402
 
@@ -48,7 +50,7 @@ def test_processes_make_the_batches_of_a_thread(tiny_config, new_task):
     for one, other in zip(map(_tensors, by_thread), map(_tensors, by_processes)):
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not multiprocessing.active_children()[1:]        # but the drawing worker
+    assert not multiprocessing.active_children()        # all is made: drawing has ended, too
 
 
 @pytest.mark.timeout(120)
@@ -85,33 +87,60 @@ def test_a_training_that_stops_early_leaves_no_process(tiny_config, new_task):
     assert not multiprocessing.active_children()
 
 
-def test_a_batch_is_used_again_and_resumed_alike(tiny_config, new_task):
+@pytest.mark.timeout(120)
+def test_processes_that_wait_for_pictures_end_at_once(tiny_config, new_task):
+    """Pictures that later batches need are not drawn before earlier ones are finished."""
+    sliding = dataclasses.replace(
+        _with_workers(tiny_config, 3),
+        frames=dataclasses.replace(tiny_config.frames, count=40, pool_count=6))
+    sliding = dataclasses.replace(sliding, training=dataclasses.replace(
+        sliding.training, steps=40))
+    batches = prefetched_batches(new_task(sliding), 0)
+    next(batches)
+    time.sleep(2.0)     # all three have come to a picture that is not there
+    begin = time.monotonic()
+    batches.close()
+    assert time.monotonic() - begin < 4.0       # torch waits 5 s for one that does not end
+    assert not multiprocessing.active_children()
+
+
+def test_no_room_in_shared_memory_is_told(monkeypatch):
+    def full(tensor):
+        raise RuntimeError('unable to allocate shared memory(shm) for file </torch_1>')
+    monkeypatch.setattr(torch.Tensor, 'share_memory_', full)
+    with pytest.raises(TrainingError, match=r'no room for a batch in /dev/shm \(unable to .*lower '
+                       r'training\.workers'):
+        batches_module._shared((torch.zeros(2), torch.zeros(3)))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_batch_is_used_again_and_resumed_alike(tiny_config, new_task, workers):
     often = dataclasses.replace(tiny_config, training=dataclasses.replace(
-        tiny_config.training, steps=60, reuse=2))
-    heats = [batch.image.sum() for batch in prefetched_batches(new_task(often), 0)]
-    assert len(heats) == 60 and often.training.sample_count == 2 * (24 + 12)
-    assert heats[:24] == heats[24:48] and heats[48:] != heats[:12]
-    assert len(set(map(int, heats))) > 30
+        tiny_config.training, steps=60, reuse=2, workers=workers))
     settings = often.training
-    for first in (30, 50):
+    sums = [int(batch.image.sum()) for batch in prefetched_batches(new_task(often), 0)]
+    assert len(sums) == 60 and settings.batch_count == 30
+    new, old = sums[::2], sums[1::2]
+    assert old == new[:24] + new[:6] and len(set(new)) == 30
+    for first in (31, 50, 57) if workers == 1 else (57,):
         task = new_task(often, settings.first_batch(first) * settings.batch_size)
-        assert [batch.image.sum() for batch in prefetched_batches(task, first)] == heats[first:]
+        assert [int(b.image.sum()) for b in prefetched_batches(task, first)] == sums[first:]
 
 
 @given(steps=st.integers(1, 300), reuse=st.integers(1, 4))
 def test_the_law_of_reuse(steps, reuse):
-    settings = TrainingConfig(steps=steps, reuse=reuse, batch_size=3)
+    settings = TrainingConfig(steps=steps, reuse=reuse)
     used = [settings.batch_of(step) for step in range(steps)]
-    seen = {}
-    for step, (number, times) in enumerate(used):
-        before = seen.setdefault(number, [])
-        assert times == len(before)
-        assert not before or step - before[-1] == REUSED_BATCHES
-        before.append(step)
-    assert sorted(seen) == list(range(settings.sample_count // 3))
-    assert max(map(len, seen.values())) <= reuse
-    for step in range(steps):
+    assert [number for number, is_new in used if is_new] == list(range(settings.batch_count))
+    kept = (reuse - 1) * REUSED_BATCHES
+    for step, (number, is_new) in enumerate(used):
+        newest = step // reuse
+        assert is_new == (step % reuse == 0)
+        assert number == newest or (newest - number) % REUSED_BATCHES == 0
+        assert 0 <= newest - number <= kept
         first = settings.first_batch(step)
-        assert first == (step if reuse == 1 else first // REUSED_BATCHES * REUSED_BATCHES)
-        assert first <= min(number for number, _ in used[step:])
-    assert settings.first_batch(steps) == settings.sample_count // 3
+        assert max(0, newest - kept) == first <= min(n for n, _ in used[step:])
+    in_the_middle = [n for n, _ in used].count(kept)
+    assert in_the_middle <= reuse
+    assert settings.first_batch(steps) == settings.batch_count

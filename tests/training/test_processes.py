@@ -41,7 +41,6 @@ SMALL = ['frames.count=8', 'frames.workers=1', 'training.steps=12', 'training.ba
 TRAIN = """
 import sys
 from pathlib import Path
-import re
 from sim_trainer.configuration.schema import load_config
 from sim_trainer.training import run
 run.finish_keypoints = lambda *_: sys.exit(0)

@@ -29,9 +29,10 @@ def _changed(config, **training):
     return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
 
 
-@pytest.mark.parametrize('optimizer', ['muon', 'adamw'])
-def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_path, flat_weights):
-    config = _changed(tiny_config, optimizer=optimizer)
+@pytest.mark.parametrize('optimizer, reuse', [('muon', 1), ('adamw', 1), ('muon', 2)])
+def test_resume_gives_the_same_weights(optimizer, reuse, tiny_config, new_task, tmp_path,
+                                       flat_weights):
+    config = _changed(tiny_config, optimizer=optimizer, reuse=reuse, steps=5 * reuse)
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'broken').mkdir()
     whole, _ = train(new_task(config), config, tmp_path / 'whole')
@@ -49,8 +50,9 @@ def test_resume_gives_the_same_weights(optimizer, tiny_config, new_task, tmp_pat
     with pytest.raises(KeyError, match='power cut'):
         train(broken, config, tmp_path / 'broken')
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', resumable_key(config))
-    assert state['step'] == 3
-    resumed, seconds = train(new_task(config, 3 * 2), config, tmp_path / 'broken', state)
+    assert state['step'] == 3 * reuse
+    first_sample = config.training.first_batch(3 * reuse) * 2
+    resumed, seconds = train(new_task(config, first_sample), config, tmp_path / 'broken', state)
     assert torch.equal(flat_weights(resumed), flat_weights(whole))
     assert seconds > state['elapsed_s'] > 0
 
