@@ -62,7 +62,9 @@ def joined_texture(path: Path, parts: list[TexturedPart]
     if not pictures:
         if any(part.uv is not None for part in parts):
             # trimesh leaves out a picture that is missing or outside the mesh's folder.
-            _warn_once(path)
+            _warn_once(f'{path}: has texture coordinates but no picture'
+                       f'{_missing_pictures(path)}, so its surface is drawn at random; a picture '
+                       'must lie beside the file or below, named in the .mtl or .glb')
         return None, None
     if len(pictures) == 1 and all(image is not None for image in images):
         return (np.concatenate([part.uv for part in parts]),
@@ -79,11 +81,9 @@ def joined_texture(path: Path, parts: list[TexturedPart]
 
 
 @cache
-def _warn_once(path: Path) -> None:
-    """Say that a mesh lacks its picture; once, for a mesh is read several times."""
-    logger.warning('%s: has texture coordinates but no picture%s, so its surface is drawn at '
-                   'random; a picture must lie beside the file or below, named in the .mtl or '
-                   '.glb', path, _missing_pictures(path))
+def _warn_once(text: str) -> None:
+    """Log a warning: a mesh is read several times."""
+    logger.warning('%s', text)
 
 
 def _missing_pictures(path: Path) -> str:

@@ -40,11 +40,14 @@ def process_ids(text):
 
 
 def start_demo(model, *arguments):
-    """Start the demo as a process of its own session."""
+    """Start the demo as a process of its own session, that takes Ctrl-C.
+
+    Tests that run in a shell's background have SIGINT ignored, and hand that on.
+    """
     return subprocess.Popen(
         [sys.executable, '-m', 'sim_trainer', 'demo', '--model', str(model), *arguments],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True)
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def needs_renderer():

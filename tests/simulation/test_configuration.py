@@ -89,7 +89,7 @@ def _refused(path, *overrides):
     ('frames.scale=0', 'frames.scale: 0; expected 0.05...4'),
     ('training.model=vgg', "training.model: 'vgg'; expected keypoints or tobin2017"),
     ('training.model=tobin2017', 'training.object_name: None; tobin2017 localizes one object'),
-    ('training.steps=0', 'training: steps and batch_size start at 1'),
+    ('training.steps=0', 'training: steps, batch_size, reuse and workers start at 1'),
     ('training.learning_rate=2', 'training.learning_rate: 2; expected a number between'),
     ('training.compile=1', 'training.compile: got 1; expected true or false')])
 def test_a_wrong_value_is_one_line(reference_path, override, message):
