@@ -37,7 +37,7 @@ from sim_trainer.errors import TrainingError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.processes import quiet_environment
 from sim_trainer.training.tasks import make_task, Task
-import torch
+from sim_trainer.training.tensor_batch import TensorBatch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 PREFETCHED_BATCHES = 3
@@ -89,7 +89,7 @@ def _by_a_thread(task: Task, numbers: range, _: bool) -> Iterator[Any]:
             yield future.result()
 
 
-def _batch(task: Task, size: int, number: int) -> Any:
+def _batch(task: Task, size: int, number: int) -> TensorBatch:
     return task.collate([task.sample(n) for n in range(number * size, (number + 1) * size)])
 
 
@@ -171,21 +171,18 @@ class _Batches(Dataset):
             return error
 
 
-def _shared(batch: Any) -> Any:
+def _shared(batch: TensorBatch) -> TensorBatch:
     """Move the tensors of a batch to shared memory, here, where an error reaches the training.
 
     Raises:
         TrainingError: there is not enough.
     """
     try:
-        for value in batch if isinstance(batch, tuple) else vars(batch).values():
-            if isinstance(value, torch.Tensor):
-                value.share_memory_()
+        return batch.share_memory()
     except RuntimeError as error:
         raise TrainingError(f'making samples: no room for a batch in /dev/shm ({error}); lower '
                             'training.workers, or give the container more (--shm-size)'
                             ) from error
-    return batch
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -112,12 +112,12 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log, \
             contextlib.closing(prefetched_batches(task, step, group.device.type == 'cuda')
                                ) as batches:
-        for batch in batches:
+        for made in batches:
+            batch = made.to(group.device)
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
                                 enabled=bfloat16):
-                image = task.image(batch).to(group.device, non_blocking=True)
-                outputs = forward(image.float())
+                outputs = forward(task.image(batch).float())
             loss, values = task.loss(outputs, batch)
             loss.backward()
             # All processes must decide alike, so what they decide by is averaged, too.

@@ -22,13 +22,14 @@ from dr_perception.core.candidates import LOG_SCALE_RANGE
 import numpy as np
 from sim_trainer.training.networks.keypoints import OFFSET_UNIT_PX
 from sim_trainer.training.samples import Sample
+from sim_trainer.training.tensor_batch import TensorBatch
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(TensorBatch):
     """Samples stacked; instances of all samples in one list, padded to the same group size."""
 
     image: Tensor           # (N, 3 or 4, H, W) uint8, channels last
@@ -42,16 +43,6 @@ class Batch:
     #: what is taught beside (``Targets.surface``): (N, C, h, w), and the same, bool
     surface: Tensor | None = None
     surface_ignore: Tensor | None = None
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device."""
-        return Batch(*(value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-                       for value in vars(self).values()))
-
-    def pin_memory(self) -> Batch:
-        """Return the batch in memory that a GPU copies from by itself (for torch's loader)."""
-        return Batch(*(value.pin_memory() if isinstance(value, Tensor) else value
-                       for value in vars(self).values()))
 
 
 def collate(samples: list[Sample], keypoint_count: int) -> Batch:

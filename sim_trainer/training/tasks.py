@@ -30,6 +30,7 @@ from sim_trainer.training.heads.surface import SurfaceTargets
 from sim_trainer.training.losses import collate, heat_loss, keypoint_loss
 from sim_trainer.training.networks.keypoints import build_network
 from sim_trainer.training.samples import SampleMaker
+from sim_trainer.training.tensor_batch import TensorBatch
 from torch import nn, Tensor
 
 #: Weights of the losses beside the heat's; all terms are of the order of 1 when training has
@@ -49,14 +50,14 @@ class Task(Protocol):
     def sample(self, number: int) -> Any:
         """Training sample ``number``."""
 
-    def collate(self, samples: list[Any]) -> Any:
+    def collate(self, samples: list[Any]) -> TensorBatch:
         """Return a batch."""
 
-    def image(self, batch: Any) -> Tensor:
+    def image(self, batch: TensorBatch) -> Tensor:
         """Return the network's input of a batch, whose numbers may be uint8."""
 
-    def loss(self, outputs: Any, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss to minimize and figures for the log."""
+    def loss(self, outputs: Any, batch: TensorBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss to minimize and figures for the log; all on one device."""
 
 
 class KeypointTask:
@@ -92,7 +93,6 @@ class KeypointTask:
     def loss(self, outputs, batch) -> tuple[Tensor, dict[str, Tensor]]:
         """See ``Task.loss``."""
         logits, offsets, log_scales, *surface = (output.float() for output in outputs)
-        batch = batch.to(logits.device)
         loss = self._heat_loss(logits, batch.heat, batch.ignore, batch.weight)
         values = {'heat': loss.detach()}
         if surface:

@@ -21,6 +21,7 @@ and 64, ReLU, no dropout, L2 loss, Adam with a learning rate near 1e-4, pictures
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -33,6 +34,7 @@ from sim_trainer.errors import TrainingError
 from sim_trainer.evaluation.tobin2017 import INPUT_SIZE_PX
 from sim_trainer.scene.randomness import frame_rng
 from sim_trainer.sensor.effects import apply_sensor, draw_sensor
+from sim_trainer.training.tensor_batch import TensorBatch
 import torch
 from torch import nn, Tensor
 
@@ -78,6 +80,14 @@ class Tobin2017Network(nn.Module):
         return self.centre_m + self.half_size_m * answer
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedPictures(TensorBatch):
+    """Pictures (N, 3, 224, 224) uint8 RGB and where the object is, (N, 3) metres, base frame."""
+
+    image: Tensor
+    place_m: Tensor
+
+
 class Tobin2017Task:
     """Trains ``Tobin2017Network`` on whole pictures. See ``tasks.Task``."""
 
@@ -121,19 +131,19 @@ class Tobin2017Task:
         image = cv2.resize(image, (INPUT_SIZE_PX, INPUT_SIZE_PX), interpolation=cv2.INTER_AREA)
         return image, place.astype(np.float32)
 
-    def collate(self, samples) -> tuple[Tensor, Tensor]:
+    def collate(self, samples) -> PlacedPictures:
         """See ``Task.collate``."""
         images = torch.from_numpy(np.stack([image for image, _ in samples]))
         places = torch.from_numpy(np.stack([place for _, place in samples]))
-        return images.permute(0, 3, 1, 2), places
+        return PlacedPictures(images.permute(0, 3, 1, 2), places)
 
     def image(self, batch) -> Tensor:
         """See ``Task.image``."""
-        return batch[0]
+        return batch.image
 
     def loss(self, outputs, batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Squared distance, in units of the workspace's half size."""
-        error = (outputs.float() - batch[1].to(outputs.device)) / self._half_size_m
+        error = (outputs.float() - batch.place_m) / self._half_size_m
         loss = error.square().sum(1).mean()
         error_cm = error.detach().norm(dim=1).mean() * self._half_size_m * 100
         return loss, {'error_cm': error_cm}

@@ -30,6 +30,7 @@ pytest.importorskip('torch')
 
 from sim_trainer.training import batches as batches_module  # noqa: E402
 from sim_trainer.training.batches import prefetched_batches  # noqa: E402
+from sim_trainer.training.tobin2017 import PlacedPictures  # noqa: E402
 import torch  # noqa: E402
 
 
@@ -110,7 +111,7 @@ def test_no_room_in_shared_memory_is_told(monkeypatch):
     monkeypatch.setattr(torch.Tensor, 'share_memory_', full)
     with pytest.raises(TrainingError, match=r'no room for a batch in /dev/shm \(unable to .*lower '
                        r'training\.workers'):
-        batches_module._shared((torch.zeros(2), torch.zeros(3)))
+        batches_module._shared(PlacedPictures(torch.zeros(2), torch.zeros(3)))
 
 
 @pytest.mark.timeout(120)
