@@ -131,21 +131,24 @@ class PinholeCamera:
         """Pixels (N, 2) of points (N, 3, metres) in the optical frame; NaN for z <= 0."""
         points = np.asarray(points_camera, dtype=np.float64).reshape(-1, 3)
         ahead = points[:, 2] > 1e-9
+        if ahead.all():     # nearly always, and twice as fast
+            return self._projected(points)
         pixels = np.full((len(points), 2), np.nan)
-        if not ahead.any():
-            return pixels
-        visible = points[ahead]
-        if self.distortion_model == 'none':
-            pixels[ahead] = visible[:, :2] / visible[:, 2:] * [self.fx_px, self.fy_px]
-            pixels[ahead] += [self.cx_px, self.cy_px]
-        elif self.distortion_model == 'equidistant':
-            pixels[ahead] = cv2.fisheye.projectPoints(
-                visible[:, None], np.zeros(3), np.zeros(3), self.K,
-                np.array(self.distortion))[0][:, 0]
-        else:
-            pixels[ahead] = cv2.projectPoints(
-                visible, np.zeros(3), np.zeros(3), self.K, np.array(self.distortion))[0][:, 0]
+        pixels[ahead] = self._projected(points[ahead])
         return pixels
+
+    def _projected(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (N, 2) of points (N, 3) that all lie ahead."""
+        if self.distortion_model == 'none' or len(points) == 0:
+            pixels = points[:, :2] / points[:, 2:]
+            pixels *= (self.fx_px, self.fy_px)
+            pixels += (self.cx_px, self.cy_px)
+            return pixels
+        distortion = np.array(self.distortion)
+        if self.distortion_model == 'equidistant':
+            return cv2.fisheye.projectPoints(points[:, None], np.zeros(3), np.zeros(3), self.K,
+                                             distortion)[0][:, 0]
+        return cv2.projectPoints(points, np.zeros(3), np.zeros(3), self.K, distortion)[0][:, 0]
 
     def normalize(self, pixels: np.ndarray) -> np.ndarray:
         """Undistorted image points (N, 2) at z = 1: the ray of pixel i is ``(x_i, y_i, 1)``."""

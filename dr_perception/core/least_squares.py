@@ -17,7 +17,7 @@
 Levenberg's and Marquardt's method with analytic derivatives. Residuals: the keypoints on the
 undistorted image plane, each over its predicted deviation, and for an object that rests on the
 plane its height and tilt. The arrays are small, so time goes into calls of numpy, not numbers:
-few calls for all hypotheses together are fast.
+few calls for all hypotheses together are fast, and ``compiled/least_squares.c`` is faster.
 
 Convention:
     The six parameters are (x, y, z, rotation about x, y, z) along the camera's axes, the rotation
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from dr_perception.core.compiled import library
 from dr_perception.core.transforms import rotation_from_rotvec, skew
 import numpy as np
 
@@ -99,9 +100,10 @@ def free_problem(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
 
 def plane_basis(normal: np.ndarray) -> np.ndarray:
     """Return two directions in a plane and its normal (3, 3), as ``PoseProblem.basis``."""
-    e1 = np.cross(np.eye(3)[int(np.argmin(np.abs(normal)))], normal)
-    e1 /= np.linalg.norm(e1)
-    return np.stack([e1, np.cross(normal, e1), normal])
+    across = skew(normal)
+    e1 = -across[:, int(np.argmin(np.abs(normal)))]
+    e1 /= np.sqrt(e1 @ e1)
+    return np.stack([e1, across @ e1, normal])
 
 
 def residuals_and_jacobian(problem: PoseProblem, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +151,8 @@ def minimize(problem: PoseProblem, T: np.ndarray, owner: np.ndarray) -> Iterate:
     Hypotheses that a better one of the same ``owner`` has left far behind are not worked on
     to the end.
     """
+    if library.LIBRARY is not None:
+        return _minimized_by_library(problem, T, owner)
     found = _descended(problem, Iterate.of(problem, T), _PATIENCE)
     best = np.full(int(owner.max()) + 1, np.inf)
     np.minimum.at(best, owner, found.cost)
@@ -156,6 +160,17 @@ def minimize(problem: PoseProblem, T: np.ndarray, owner: np.ndarray) -> Iterate:
     part = problem if len(hopeful) == len(owner) else problem.take(hopeful)
     end = _descended(part, found.take(hopeful), ITERATIONS - _PATIENCE)
     found.put(hopeful, end)
+    return found
+
+
+def _minimized_by_library(problem: PoseProblem, T: np.ndarray, owner: np.ndarray) -> Iterate:
+    B, K = problem.sigma.shape
+    found = Iterate(np.array(T, np.float64), np.empty((B, 2 * K + 3)),
+                    np.empty((B, 2 * K + 3, 6)), np.empty(B), np.empty(B))
+    library.run('dr_minimize', B, K, problem.points_m, problem.measured, problem.sigma,
+                problem.basis, problem.offset_m, problem.up, problem.round_up, problem.weights,
+                owner, int(owner.max()) + 1, ITERATIONS, _PATIENCE, HUBER, HOPELESS_COST,
+                _CONVERGED, found.T, found.r, found.J, found.cost, found.damping)
     return found
 
 

@@ -271,22 +271,26 @@ class PosePipeline:
         z = np.maximum(t[:, 2], 1e-3)
         centre = t[:, :2] / z[:, None]
         size = self._diameters_m[raw.candidates.object_index] / z
+        same = _same_place(centre, size)
         kept: list[int] = []
         for i in np.argsort(-scores):
-            if t[i, 2] <= 0:
-                continue
-            if all(np.linalg.norm(centre[i] - centre[j]) > SAME_PLACE * min(size[i], size[j])
-                   for j in kept):
+            if t[i, 2] > 0 and not same[i, kept].any():
                 kept.append(int(i))
         return kept
+
+
+def _same_place(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(M, M) bool, which of M things stand in one place: centres (M, 2), sizes (M,)."""
+    apart = centres[:, None] - centres
+    distance = np.hypot(apart[..., 0], apart[..., 1])
+    return distance <= SAME_PLACE * np.minimum(sizes[:, None], sizes)
 
 
 def _without_shadowed(candidates: Candidates) -> Candidates:
     """Without those that a far surer candidate of the same place would suppress anyway."""
     centre = candidates.keypoints_px[:, 0]
     extent = np.ptp(candidates.keypoints_px, axis=1).max(1)
-    apart = np.linalg.norm(centre[:, None] - centre, axis=2)
-    same = apart < SAME_PLACE * np.minimum(extent[:, None], extent)
     strength = log_odds(candidates.heat)
-    shadowed = (same & (strength - strength[:, None] > SHADOWED_LOG_ODDS)).any(1)
+    shadowed = (_same_place(centre, extent)
+                & (strength - strength[:, None] > SHADOWED_LOG_ODDS)).any(1)
     return candidates if not shadowed.any() else candidates.take(~shadowed)

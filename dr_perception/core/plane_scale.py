@@ -20,6 +20,8 @@ ray meets the plane. One over depth is linear along a plane, and so is this.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 from dr_perception.core.camera import PinholeCamera
 import numpy as np
@@ -68,20 +70,25 @@ def plane_channel(width_px: int, height_px: int, camera: PinholeCamera,
     return spread(codes.reshape(centres.shape[:2]), width_px, height_px)
 
 
+@lru_cache(maxsize=8)
 def block_centres(width_px: int, height_px: int) -> np.ndarray:
-    """Pixels (h, w, 2) in the middle of each block of a picture."""
+    """Pixels (h, w, 2) in the middle of each block of a picture; read-only."""
     half = (BLOCK_PX - 1) / 2
     u = np.arange(half, width_px, BLOCK_PX)
     v = np.arange(half, height_px, BLOCK_PX)
-    return np.stack(np.meshgrid(u, v), -1)
+    centres = np.stack(np.meshgrid(u, v), -1)
+    centres.setflags(write=False)
+    return centres
 
 
 def spread(codes: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
     """Return the channel (H, W) of the blocks' codes (h, w); H, W are multiples of a block."""
-    return cv2.resize(codes, (width_px, height_px), interpolation=cv2.INTER_NEAREST)
+    channel = np.repeat(np.repeat(codes, BLOCK_PX, axis=1), BLOCK_PX, axis=0)
+    return channel[:height_px, :width_px]
 
 
 def with_channel(image_rgb: np.ndarray, channel: np.ndarray) -> np.ndarray:
     """Return the picture (H, W, 3) with a fourth channel (H, W), as (H, W, 4)."""
     image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2RGBA)
-    return cv2.insertChannel(channel, image, 3)
+    image[..., 3] = channel
+    return image

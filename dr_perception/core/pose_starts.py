@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
+from dr_perception.core.compiled import library
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import rotation_from_rotvec
 import numpy as np
@@ -95,23 +96,54 @@ def plane_starts(measured: np.ndarray, sigma: np.ndarray,
     M = len(measured)
     rays = np.concatenate([measured[:, 0], np.ones((M, 1))], 1)     # z = 1, camera's axes
     down = np.minimum(rays @ R_base_camera[2], -1e-3)   # a ray above the horizon meets no table
-    inverse_sigma = np.repeat(1 / sigma, 2, axis=1)
+    search = _best_starts if library.LIBRARY is None else _best_starts_by_library
     owner, found = [], []
     for m, rest in enumerate(resting):
-        reach = (rest.start_heights_m + (plane.height_m - eye[2])) / down[m]
-        p = (rest.start_points_m.reshape(-1, 3) @ R_base_camera).reshape(
-            rest.start_points_m.shape) + reach[:, None, None] * rays[m]
-        uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
-        misfit = np.abs(uv - measured[m]).reshape(len(uv), -1) @ inverse_sigma[m]
-        # The best yaw of each face first, then the best faces.
-        faces = np.argsort(np.minimum.reduceat(misfit, rest.group_begin))[:KEPT_HYPOTHESES]
-        ends = np.append(rest.group_begin[1:], len(misfit))
-        for begin, end in zip(rest.group_begin[faces], ends[faces]):
-            best = begin + np.argmin(misfit[begin:end])
-            owner.append(m)
-            found.append((rest.start_rest[best], rest.start_rotations[best], reach[best]))
+        best, reach = search(rest, R_base_camera, plane.height_m - eye[2], down[m], rays[m],
+                             measured[m], sigma[m])
+        owner += [m] * len(best)
+        found += [(rest.start_rest[i], rest.start_rotations[i], reach[i]) for i in best]
     rests, rotations, reaches = zip(*found)
     T = np.tile(np.eye(4), (len(owner), 1, 1))
     T[:, :3, :3] = R_base_camera.T @ np.stack(rotations)
     T[:, :3, 3] = np.array(reaches)[:, None] * rays[owner]
     return np.array(owner), T, np.array(rests)
+
+
+def _best_starts(rest: RestingPoses, R_base_camera: np.ndarray, depth_m: float, down: float,
+                 ray: np.ndarray, measured: np.ndarray, sigma: np.ndarray
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers of one candidate's best starts, and how far along the ray each (S,) stands.
+
+    Args:
+        rest: the object's.
+        R_base_camera: (3, 3).
+        depth_m: from the camera to the plane, along the base frame's z.
+        down: the same of ``ray``.
+        ray: (3,) through the object's origin, camera's axes, z = 1.
+        measured: (K, 2) undistorted, z = 1.
+        sigma: (K,) of the same.
+    """
+    reach = (rest.start_heights_m + depth_m) / down
+    p = (rest.start_points_m.reshape(-1, 3) @ R_base_camera).reshape(
+        rest.start_points_m.shape) + reach[:, None, None] * ray
+    uv = p[..., :2] / np.maximum(p[..., 2:], 1e-3)
+    misfit = np.abs(uv - measured).reshape(len(uv), -1) @ np.repeat(1 / sigma, 2)
+    # The best yaw of each face first, then the best faces.
+    faces = np.argsort(np.minimum.reduceat(misfit, rest.group_begin))[:KEPT_HYPOTHESES]
+    ends = np.append(rest.group_begin[1:], len(misfit))
+    return np.array([begin + np.argmin(misfit[begin:end]) for begin, end in
+                     zip(rest.group_begin[faces], ends[faces])]), reach
+
+
+def _best_starts_by_library(rest: RestingPoses, R_base_camera: np.ndarray, depth_m: float,
+                            down: float, ray: np.ndarray, measured: np.ndarray,
+                            sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same (``compiled/pose_starts.c``)."""
+    S, K = rest.start_points_m.shape[:2]
+    count = min(KEPT_HYPOTHESES, len(rest.group_begin))
+    best, reach = np.empty(count, np.int64), np.empty(S)
+    library.run('dr_plane_starts', S, K, len(rest.group_begin), rest.start_points_m,
+                rest.start_heights_m, rest.group_begin, R_base_camera, depth_m, down, ray,
+                measured, sigma, count, best, reach)
+    return best, reach

@@ -48,6 +48,8 @@ class TrainedRange:
             camera: of the picture.
             T_base_camera: (4, 4); without it the view angle is not known and not judged.
         """
+        if len(outlines_m) == 0:
+            return []
         outside = _part_outside(T_camera_object, outlines_m, camera)
         found = []
         for T, part in zip(T_camera_object, outside):
@@ -66,8 +68,6 @@ class TrainedRange:
 def _part_outside(T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
                   camera: PinholeCamera) -> np.ndarray:
     """(M,) part of each outline's points that the picture does not show."""
-    if len(outlines_m) == 0:
-        return np.zeros(0)
     pixels = camera.project(np.concatenate([
         transform_points(T, points) for T, points in zip(T_camera_object, outlines_m)]))
     inside = ((pixels >= -0.5)

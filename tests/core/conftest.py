@@ -16,6 +16,7 @@
 from dataclasses import dataclass, field
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.compiled import library
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.network_spec import DecoderSpec, InputSpec
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
@@ -66,6 +67,18 @@ class PerfectNetwork:
                     centre = np.array([c, r]) * stride + (stride - 1) / 2
                     maps['keypoints'][0, :, r, c] = ((pixels - centre) / unit).ravel()
         return maps
+
+
+@pytest.fixture(scope='module', params=['compiled', 'numpy'])
+def both_loops(request):
+    """Run a module's tests with the compiled loops, and again with numpy's."""
+    if library.LIBRARY is None:
+        pytest.fail('the compiled loops are not there: no C compiler, or installed before they '
+                    'changed')
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == 'numpy':
+            patch.setattr(library, 'LIBRARY', None)
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -25,6 +25,8 @@ from dr_perception.core.transforms import (invert_transform, look_at, make_trans
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures('both_loops')
+
 NAMES = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
          'tetrahedron', 'triangular_prism']
 FOCAL_PX = 615.0

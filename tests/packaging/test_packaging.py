@@ -69,20 +69,31 @@ def metadata(folder):
     return requirements, dict(scripts['console_scripts'])
 
 
-@pytest.fixture(scope='module')
-def installed(repository_root, tmp_path_factory):
-    """Return the prefix of a plain `pip install .`, made from the tracked files alone."""
+def install(root, prefix, **environment):
+    """Do a plain `pip install .` of the tracked files alone."""
     pytest.importorskip('setuptools', minversion='70.1', reason='builds a wheel')
-    source = tmp_path_factory.mktemp('source')
-    for path in tracked_files(repository_root):
-        target = source / path.relative_to(repository_root)
+    source = prefix.with_name(f'{prefix.name}_source')
+    for path in tracked_files(root):
+        target = source / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    prefix = tmp_path_factory.mktemp('prefix')
     subprocess.run(
         [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index',
          '--no-build-isolation', '--no-compile', '--use-pep517', '--ignore-installed',
-         '--prefix', str(prefix), str(source)], check=True, capture_output=True)
+         '--prefix', str(prefix), str(source)], check=True, capture_output=True,
+        env={**os.environ, **environment})
+
+
+def libraries(prefix):
+    """Return what a C compiler made of an installed package."""
+    return [path.name for path in prefix.rglob('dr_perception/core/compiled/*.so')]
+
+
+@pytest.fixture(scope='module')
+def installed(repository_root, tmp_path_factory):
+    """Return the prefix of an installed package."""
+    prefix = tmp_path_factory.mktemp('prefix')
+    install(repository_root, prefix)
     return prefix
 
 
@@ -175,6 +186,22 @@ def test_wheel_has_every_module(installed, repository_root):
         name = path.relative_to(repository_root)
         if name.suffix == '.py' and name.parts[0] in ('dr_perception', 'sim_trainer'):
             assert (purelib / name).is_file(), f'{name}: does its folder lack an __init__.py?'
+
+
+def test_a_c_compiler_makes_a_library_for_every_python(installed):
+    assert libraries(installed) == ['_kernels.abi3.so']
+
+
+def test_without_a_c_compiler_it_installs_all_the_same(repository_root, tmp_path):
+    install(repository_root, tmp_path / 'prefix', CC='false')
+    assert libraries(tmp_path) == []
+    module = next(tmp_path.rglob('prefix/**/dr_perception/core/pipeline.py'))
+    done = subprocess.run(
+        [sys.executable, '-c', 'from dr_perception.core import pipeline; '
+         'from dr_perception.core.compiled import library; '
+         'print(pipeline.__file__, library.LIBRARY)'], cwd=tmp_path, capture_output=True,
+        text=True, env={**os.environ, 'PYTHONPATH': str(module.parents[2])}, check=True)
+    assert (done.stdout, done.stderr) == (f'{module} None\n', '')
 
 
 def test_executables_are_where_ros2_run_looks(installed):

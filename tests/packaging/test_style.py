@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What ament_flake8, ament_pep257 (google), ament_copyright and ament_xmllint ask for.
+"""What ament_flake8, ament_pep257 (google), ament_copyright and ament_xmllint ask for; and C.
 
 The flake8 plugins that ament_flake8 loads are here where their licence permits; isort keeps the
 import order that its plugin asks for.
@@ -92,6 +92,17 @@ def test_every_module_begins_with_the_licence(repository_root, modules):
 
     assert not [str(path.relative_to(repository_root)) for path in modules
                 if not text(path).startswith(HEADER)]
+
+
+def test_c_files_begin_with_the_licence_and_compile_without_a_warning(tracked):
+    files = [path for path in tracked if path.suffix in ('.c', '.h')]
+    comment = HEADER.replace('#', ' *')
+    assert files and all(path.read_text(encoding='utf-8').startswith(f'/*\n{comment} */\n')
+                         for path in files)
+    sources = [str(path) for path in files if path.suffix == '.c']
+    done = subprocess.run(['cc', '-std=c99', '-Wall', '-Wextra', '-Wpedantic', '-Werror',
+                           '-fsyntax-only', *sources], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_xml_is_well_formed(tracked):

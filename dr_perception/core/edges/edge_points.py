@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dr_perception.core.compiled import library
 from dr_perception.core.edges.mesh_edges import MeshEdges
 import numpy as np
 
@@ -57,6 +58,8 @@ def visible_edge_points(edges: MeshEdges, kinds: np.ndarray, T_camera_object: np
         kinds: (M,) index of each hypothesis' model.
         T_camera_object: (M, 4, 4) poses.
     """
+    if library.LIBRARY is not None:
+        return _points_by_library(edges, kinds, T_camera_object)
     R, t = T_camera_object[:, :3, :3], T_camera_object[:, None, :3, 3]
     eye = -t @ R
     toward = ((edges.normals[:, kinds] @ eye.transpose(0, 2, 1))[..., 0]
@@ -88,3 +91,15 @@ def visible_edge_points(edges: MeshEdges, kinds: np.ndarray, T_camera_object: np
     norm = np.linalg.norm(vector, axis=-1, keepdims=True)
     return EdgePoints(edges.start_m[kinds[:, None], index] + vector * part[..., None],
                       vector / np.where(norm > 0, norm, 1.0), outline[rows, index], total, is_seen)
+
+
+def _points_by_library(edges: MeshEdges, kinds: np.ndarray, T_camera_object: np.ndarray
+                       ) -> EdgePoints:
+    M, (kind_count, E) = len(kinds), edges.is_edge.shape
+    points = EdgePoints(np.empty((M, POINTS, 3)), np.empty((M, POINTS, 3)),
+                        np.empty((M, POINTS), bool), np.empty(M), np.empty(M, bool))
+    library.run('dr_visible_edge_points', M, kind_count, E, POINTS, _NEAREST_M, edges.start_m,
+                edges.vector_m, edges.normals, edges.offsets_m, edges.is_crease, edges.is_edge,
+                kinds, T_camera_object, points.points_m, points.directions, points.on_outline,
+                points.length, points.is_seen)
+    return points

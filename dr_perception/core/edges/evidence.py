@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dr_perception.core.compiled import library
 from dr_perception.core.edges.profiles import Profiles
 import numpy as np
 
@@ -25,6 +26,7 @@ EVIDENCE_COUNT = 2 * len(NAMES)
 _LEAST_NOISE = 0.5
 #: Fewer points than this say nothing.
 _FEWEST = 4
+_ENOUGH = 20.0
 _UNKNOWN = (0.5, 0.5, 3.0, 0.0)
 
 
@@ -40,19 +42,25 @@ def edge_evidence(profiles: Profiles, on_outline: np.ndarray) -> np.ndarray:
         on_outline: (M, S) bool, see ``EdgePoints``.
     """
     reach = profiles.reach_px
+    if library.LIBRARY is not None:
+        evidence = np.empty((len(on_outline), EVIDENCE_COUNT))
+        library.run('dr_edge_evidence', *on_outline.shape, reach, _FEWEST, _LEAST_NOISE, _ENOUGH,
+                    np.array(_UNKNOWN), profiles.gradients, profiles.is_inside, on_outline,
+                    evidence)
+        return evidence
     steps = np.abs(np.arange(-reach, reach + 1))
     G = profiles.gradients
     peak, here = G.max(-1), G[..., reach - 1:reach + 2].max(-1)
     noise = np.median(G, axis=(1, 2), keepdims=True)[..., 0] + _LEAST_NOISE
     support = here / (peak + noise)
     share = (here > 0.6 * peak) & (here > 2 * noise)
-    offset = steps[G.argmax(-1)] * np.minimum(peak, 20.0)
+    offset = steps[G.argmax(-1)] * np.minimum(peak, _ENOUGH)
     features = []
     for part in (on_outline & profiles.is_inside, ~on_outline & profiles.is_inside):
         count = part.sum(1)
         mean = [np.where(part, values, 0.0).sum(1) / np.maximum(count, 1) for values in (
             support, share, here)]
-        strength = np.where(part, np.minimum(peak, 20.0), 0.0).sum(1)
+        strength = np.where(part, np.minimum(peak, _ENOUGH), 0.0).sum(1)
         distance = np.where(part, offset, 0.0).sum(1) / np.maximum(strength, 1e-6)
         columns = np.stack([mean[0], mean[1], distance, np.log(mean[2] + 1)], 1)
         features.append(np.where((count >= _FEWEST)[:, None], columns, _UNKNOWN))

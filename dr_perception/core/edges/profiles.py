@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import cv2
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.compiled import library
 from dr_perception.core.edges.edge_points import EdgePoints
 import numpy as np
 
@@ -95,6 +96,18 @@ def edge_profiles(part: SmoothedPart, camera: PinholeCamera, points: EdgePoints,
         reach_px: how far to look to both sides.
         content_px: width and height of what is picture; the rest is padding. None: all.
     """
+    P, normals = (_normals if library.LIBRARY is None else _normals_by_library)(
+        camera, points, T_camera_object)
+    pixels = camera.project(P.reshape(-1, 3)).reshape(normals.shape)
+    content_px = content_px or (part.width_px, part.height_px)
+    read = _read if library.LIBRARY is None else _read_by_library
+    gradients, is_inside = read(part, pixels, normals, points.is_seen, reach_px, content_px)
+    return Profiles(gradients, normals, P, is_inside)
+
+
+def _normals(camera: PinholeCamera, points: EdgePoints, T_camera_object: np.ndarray
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points in the camera's frame (M, S, 3), and normals in the picture (M, S, 2)."""
     R, t = T_camera_object[:, :3, :3].transpose(0, 2, 1), T_camera_object[:, None, :3, 3]
     P = np.where(points.is_seen[:, None, None], points.points_m @ R + t, (0.0, 0.0, 1.0))
     along = points.directions @ R
@@ -102,17 +115,48 @@ def edge_profiles(part: SmoothedPart, camera: PinholeCamera, points: EdgePoints,
     across = along[..., :2] - P[..., :2] / P[..., 2:] * along[..., 2:]
     normals = across[..., ::-1] * (-camera.fy_px, camera.fx_px)
     norm = np.sqrt((normals * normals).sum(-1, keepdims=True))
-    normals /= np.where(norm > 0, norm, 1.0)
-    pixels = np.nan_to_num(camera.project(P.reshape(-1, 3)).reshape(*P.shape[:2], 2), nan=-1e4)
-    width, height = content_px or (part.width_px, part.height_px)
-    inside = ((pixels >= 1) & (pixels <= (width - 2, height - 2))).all(-1)
-    inside &= points.is_seen[:, None]
+    return P, normals / np.where(norm > 0, norm, 1.0)
+
+
+def _normals_by_library(camera: PinholeCamera, points: EdgePoints, T_camera_object: np.ndarray
+                        ) -> tuple[np.ndarray, np.ndarray]:
+    M, S = points.on_outline.shape
+    P, normals = np.empty((M, S, 3)), np.empty((M, S, 2))
+    library.run('dr_edge_normals', M, S, points.points_m, points.directions, points.is_seen,
+                T_camera_object, camera.fx_px, camera.fy_px, P, normals)
+    return P, normals
+
+
+def _read(part: SmoothedPart, pixels: np.ndarray, normals: np.ndarray, is_seen: np.ndarray,
+          reach_px: int, content_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients (M, S, 2 r + 1), and which points (M, S) lie in the picture."""
+    width, height = content_px
+    pixels = np.nan_to_num(pixels, nan=-1e4)
+    inside = ((pixels >= 1) & (pixels <= (width - 2, height - 2))).all(-1) & is_seen[:, None]
     steps = np.arange(-reach_px - 1, reach_px + 2, dtype=np.float32)[:, None]
     pixels = np.minimum(np.maximum(pixels - (part.left_px, part.top_px), -1e4), 1e4)
     pixels = pixels.astype(np.float32).reshape(-1, 1, 2)
-    place = pixels + normals.astype(np.float32).reshape(-1, 1, 2) * steps
-    values = cv2.remap(part.image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = _colours(part, pixels + normals.astype(np.float32).reshape(-1, 1, 2) * steps)
     values = values.astype(np.float32)
     slope = values[:, 2:] - values[:, :-2]
     gradients = 0.5 * np.sqrt(np.einsum('nsc,nsc->ns', slope, slope))
-    return Profiles(gradients.reshape(*P.shape[:2], -1), normals, P, inside)
+    return gradients.reshape(*inside.shape, -1), inside
+
+
+def _read_by_library(part: SmoothedPart, pixels: np.ndarray, normals: np.ndarray,
+                     is_seen: np.ndarray, reach_px: int, content_px: tuple[int, int]
+                     ) -> tuple[np.ndarray, np.ndarray]:
+    M, S = normals.shape[:2]
+    inside = np.empty((M, S), bool)
+    places = np.empty((M * S, 2 * reach_px + 3, 2), np.float32)
+    library.run('dr_profile_places', M, S, reach_px, *content_px, part.left_px, part.top_px,
+                pixels, normals, is_seen, inside, places)
+    gradients = np.empty((M, S, 2 * reach_px + 1), np.float32)
+    library.run('dr_profile_gradients', M * S, reach_px, _colours(part, places), gradients)
+    return gradients, inside
+
+
+def _colours(part: SmoothedPart, places: np.ndarray) -> np.ndarray:
+    """(N, n, 3) uint8 at places (N, n, 2) of the part."""
+    return cv2.remap(part.image, places, None, cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_REPLICATE)

@@ -20,6 +20,8 @@ from dr_perception.core.transforms import make_transform
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures('both_loops')
+
 
 def edges_of(*models):
     """Return their edges."""

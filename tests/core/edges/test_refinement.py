@@ -14,7 +14,7 @@
 """Poses along edges: back to the truth, and not moved where nothing is to be seen."""
 import dataclasses
 
-from dr_perception.core.edges import refinement
+from dr_perception.core.edges import fitting, refinement
 from dr_perception.core.edges.edge_points import visible_edge_points
 from dr_perception.core.edges.evidence import edge_evidence, NAMES
 from dr_perception.core.edges.mesh_edges import MeshEdges
@@ -25,6 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+
+pytestmark = pytest.mark.usefixtures('both_loops')
 
 NAMES_OF_KINDS = ['cone', 'cube', 'cylinder', 'hexagonal_prism', 'pyramid', 'rectangular_prism',
                   'tetrahedron', 'triangular_prism']
@@ -151,7 +153,7 @@ def test_the_jacobian_is_that_of_finite_differences(catalogue, camera, pose, dra
     points = visible_edge_points(MeshEdges([cube]), np.array([0]), pose[None])
     image = smoothed(draw(camera, (cube, pose)))
     profiles = edge_profiles(image, camera, points, pose[None], 5)
-    J = refinement._jacobian(profiles, camera, pose[None, None, :3, 3])[0]
+    J = fitting._jacobian(profiles, camera, pose[None, None, :3, 3])[0]
     for i in range(6):
         step = np.zeros(6)
         step[i] = 1e-6

@@ -1,0 +1,71 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The library of compiled loops: what it takes, and when it is left out."""
+import os
+import subprocess
+import sys
+
+from dr_perception.core.compiled import library
+import numpy as np
+import pytest
+
+
+def test_it_is_there_where_there_is_a_compiler():
+    assert library.LIBRARY is not None
+
+
+def test_the_switch(repository_root):
+    script = 'from dr_perception.core.compiled import library; print(library.LIBRARY)'
+    done = subprocess.run([sys.executable, '-c', script], cwd=repository_root, text=True,
+                          env={**os.environ, library.SWITCH: '0'}, capture_output=True, timeout=60)
+    assert (done.stdout, done.stderr) == ('None\n', '')
+
+
+def test_a_build_of_other_sources_is_not_used(monkeypatch):
+    monkeypatch.setattr(library, 'sources_checksum', lambda folder: 1)
+    with pytest.warns(RuntimeWarning, match='was compiled from other sources; poses are solved '
+                                            'with numpy, slower, until `pip install -e .`'):
+        assert library._opened(library.LIBRARY._name) is None
+
+
+def test_an_installed_package_has_no_sources(monkeypatch, tmp_path):
+    assert library.sources_checksum(tmp_path) == 0
+    monkeypatch.setattr(library, 'sources_checksum', lambda folder: 0)
+    assert library._opened(library.LIBRARY._name) is not None
+
+
+def test_a_damaged_build_is_not_used(tmp_path):
+    path = tmp_path / '_kernels.abi3.so'
+    path.write_bytes(b'nothing that could be loaded')
+    with pytest.warns(RuntimeWarning, match='_kernels.abi3.so cannot be loaded .*; poses are '
+                                            'solved with numpy'):
+        assert library._opened(str(path)) is None
+
+
+def test_what_would_be_lost_is_refused():
+    outputs = [np.empty((1, 3)), np.empty((1, 2))]
+    inputs = [np.zeros((1, 3)), np.ones((1, 3)), np.ones(1, bool), np.eye(4)[None]]
+    library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
+    outputs[1] = outputs[1].astype(np.float32)
+    with pytest.raises(AssertionError, match='dr_edge_normals: a copy would be written'):
+        library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
+
+
+def test_arrays_of_other_types_and_orders_are_converted():
+    inputs = [np.array([[1, 2, 3]]), np.asfortranarray(np.eye(3)[:1]), np.array([1]),
+              np.broadcast_to(np.eye(4, dtype=np.float32), (1, 4, 4))]
+    points, normals = np.empty((1, 3)), np.empty((1, 2))
+    library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, points, normals)
+    assert np.array_equal(points, [[1, 2, 3]]) and np.allclose(normals, [[0, 1]])

@@ -1,0 +1,145 @@
+# Copyright 2026 dr_perception maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The compiled loops answer as numpy does."""
+from dr_perception.core import least_squares, pose_starts
+from dr_perception.core.compiled import library
+from dr_perception.core.edges import edge_points, evidence, fitting, profiles
+from dr_perception.core.edges.mesh_edges import MeshEdges
+from dr_perception.core.edges.refinement import EdgeRefinement
+from dr_perception.core.least_squares import PoseProblem
+from dr_perception.core.resting import RestingPoses
+from dr_perception.core.transforms import make_transform, rotation_from_rotvec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+SEEDS = given(st.integers(0, 2 ** 32 - 1))
+MANY = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+@pytest.fixture(scope='session')
+def both():
+    """Return a function that calls another one with the library and with numpy."""
+    def call(function):
+        compiled = function()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(library, 'LIBRARY', None)
+            return compiled, function()
+    return call
+
+
+def _same(compiled, numpy, **tolerance):
+    """Compare the arrays of two dataclasses."""
+    for name in vars(numpy):
+        assert np.allclose(getattr(compiled, name), getattr(numpy, name), equal_nan=True,
+                           **tolerance), name
+
+
+def _problem(rng):
+    B, K = int(rng.integers(1, 9)), int(rng.integers(3, 12))
+    T = np.stack([make_transform(rotation_from_rotvec(rng.normal(size=3)),
+                                 [*rng.uniform(-0.2, 0.2, 2), rng.uniform(0.3, 1)])
+                  for _ in range(B)])
+    points = rng.uniform(-0.04, 0.04, (B, K, 3))
+    seen = points @ T[:, :3, :3].transpose(0, 2, 1) + T[:, None, :3, 3]
+    normal, up = rng.normal(size=3), rng.normal(size=(B, 3))
+    problem = PoseProblem(
+        points, seen[..., :2] / seen[..., 2:] + rng.normal(0, 0.004, (B, K, 2)),
+        rng.uniform(0.5, 3, (B, K)) / 600,
+        least_squares.plane_basis(normal / np.linalg.norm(normal)), rng.uniform(-1, 0, B),
+        up / np.linalg.norm(up, axis=1, keepdims=True), rng.random(B) < 0.3,
+        np.array([1000.0, 100.0, 100.0]) * (rng.random((B, 1)) < 0.7))
+    starts = np.stack([make_transform(rotation_from_rotvec(rng.normal(0, 0.3, 3)) @ X[:3, :3],
+                                      X[:3, 3] + rng.normal(0, 0.02, 3)) for X in T])
+    return problem, starts, np.sort(rng.integers(0, 3, B))
+
+
+@MANY
+@SEEDS
+def test_minima_are_the_same(both, seed):
+    problem, starts, owner = _problem(np.random.default_rng(seed))
+    before = starts.copy()
+    _same(*both(lambda: least_squares.minimize(problem, starts, owner)), rtol=1e-6, atol=1e-7)
+    assert np.array_equal(starts, before)
+
+
+@pytest.mark.parametrize('name', ['cube', 'cylinder', 'tetrahedron', 'triangular_prism'])
+def test_starts_are_the_same(both, catalogue, T_base_camera, name):
+    rest, rng = RestingPoses.of(catalogue[name]), np.random.default_rng(3)
+    plane = pose_starts.SupportPlane(T_base_camera, 0.02, 0.001, 0.01)
+    measured = rng.uniform(-0.2, 0.2, (20, 1, 2)) + rng.uniform(-0.04, 0.04, (20, 9, 2))
+    sigma = rng.uniform(0.5, 3, (20, 9)) / 600
+    compiled, numpy = both(lambda: pose_starts.plane_starts(measured, sigma, [rest] * 20, plane))
+    for mine, theirs in zip(compiled, numpy):
+        assert np.allclose(mine, theirs, atol=1e-12)
+
+
+def _hypotheses(rng, count):
+    """Poses before the camera, at its border and behind it."""
+    return np.stack([make_transform(rotation_from_rotvec(rng.normal(0, 2, 3)),
+                                    [*rng.uniform(-0.5, 0.5, 2), rng.uniform(-0.2, 1.2)])
+                     for _ in range(count)])
+
+
+@MANY
+@SEEDS
+def test_edges_are_the_same(both, catalogue, camera, seed):
+    rng = np.random.default_rng(seed)
+    edges = MeshEdges(list(catalogue.values()))
+    kinds, T = rng.integers(0, len(catalogue), 6), _hypotheses(rng, 6)
+    compiled, numpy = both(lambda: edge_points.visible_edge_points(edges, kinds, T))
+    seen = numpy.is_seen
+    assert np.array_equal(compiled.is_seen, seen)
+    for name in ('points_m', 'directions', 'length'):
+        assert np.allclose(getattr(compiled, name)[seen], getattr(numpy, name)[seen], atol=1e-9)
+    assert np.array_equal(compiled.on_outline[seen], numpy.on_outline[seen])
+    image = profiles.smoothed(rng.integers(0, 256, (480, 640, 3), np.uint8))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        _same(*both(lambda: profiles.edge_profiles(image, camera, numpy, T, 6, (600, 480))),
+              atol=1e-9)
+        read = profiles.edge_profiles(image, camera, numpy, T, 6)
+    compiled, numpy_evidence = both(lambda: evidence.edge_evidence(read, numpy.on_outline))
+    assert np.allclose(compiled, numpy_evidence, rtol=1e-5, atol=1e-5)
+
+
+@MANY
+@SEEDS
+def test_steps_towards_edges_are_the_same(both, catalogue, camera, seed):
+    """On noise, which pulls poses anywhere."""
+    rng = np.random.default_rng(seed)
+    edges = MeshEdges(list(catalogue.values()))
+    T = _hypotheses(rng, 4)
+    T[:, 2, 3] += 0.5
+    points = edge_points.visible_edge_points(edges, rng.integers(0, len(catalogue), 4), T)
+    image = profiles.smoothed(rng.integers(0, 256, (480, 640, 3), np.uint8))
+    prior = np.tile(np.diag([500.0, 500, 160, 20, 20, 20]) ** 2, (4, 1, 1))
+    begin = fitting.EdgeFit.begin(T, prior)
+    read = profiles.edge_profiles(image, camera, points, T, 6)
+    _same(*both(lambda: fitting.step_towards_edges(begin, read, camera, points, prior)),
+          rtol=1e-5, atol=1e-6)
+    assert np.array_equal(begin.T, T) and not begin.moved.any()
+
+
+def test_whole_refinement_is_the_same(both, catalogue, camera):
+    rng = np.random.default_rng(4)
+    names = list(catalogue)
+    image = np.repeat(np.repeat(rng.integers(0, 256, (24, 32, 3), np.uint8), 20, 0), 20, 1)
+    refinement = EdgeRefinement(MeshEdges(list(catalogue.values())))
+    T = np.stack([make_transform(rotation_from_rotvec(rng.normal(0, 2, 3)),
+                                 [*rng.uniform(-0.2, 0.2, 2), 0.8]) for _ in names])
+    covariance = np.tile(np.diag([0.002, 0.002, 0.006, 0.05, 0.05, 0.05]) ** 2, (len(T), 1, 1))
+    _same(*both(lambda: refinement.refine(image, camera, np.arange(len(T)), T, covariance)),
+          rtol=1e-4, atol=1e-7)
