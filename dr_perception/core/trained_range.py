@@ -50,19 +50,14 @@ class TrainedRange:
         """
         if len(outlines_m) == 0:
             return []
-        outside = _part_outside(T_camera_object, outlines_m, camera)
-        found = []
-        for T, part in zip(T_camera_object, outside):
-            reasons = []
-            if _outside(np.linalg.norm(T[:3, 3]), self._distance_m):
-                reasons.append('distance')
-            if T_base_camera is not None and _outside(
-                    view_elevation_deg(T, T_base_camera), self._elevation_deg):
-                reasons.append('view angle')
-            if part > _OUTSIDE_PART:
-                reasons.append('image border')
-            found.append(tuple(reasons))
-        return found
+        M = len(outlines_m)
+        tested = {
+            'distance': _outside(np.linalg.norm(T_camera_object[:, :3, 3], axis=1),
+                                 self._distance_m),
+            'view angle': np.zeros(M, bool) if T_base_camera is None else _outside(
+                view_elevation_deg(T_camera_object, T_base_camera), self._elevation_deg),
+            'image border': _part_outside(T_camera_object, outlines_m, camera) > _OUTSIDE_PART}
+        return [tuple(reason for reason, of in tested.items() if of[i]) for i in range(M)]
 
 
 def _part_outside(T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
@@ -77,10 +72,11 @@ def _part_outside(T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
     return 1 - np.add.reduceat(inside.astype(float), begins) / counts
 
 
-def view_elevation_deg(T_camera_object: np.ndarray, T_base_camera: np.ndarray) -> float:
-    """Return how high the camera stands over the object: 0 beside it, 90 right above it."""
-    to_camera = -T_base_camera[:3, :3] @ T_camera_object[:3, 3]
-    return float(np.degrees(np.arcsin(np.clip(to_camera[2] / np.linalg.norm(to_camera), -1, 1))))
+def view_elevation_deg(T_camera_object: np.ndarray, T_base_camera: np.ndarray) -> np.ndarray:
+    """(...) how high the camera stands over objects (..., 4, 4): 0 beside, 90 right above."""
+    t = T_camera_object[..., :3, 3]
+    height = -(t @ T_base_camera[2, :3])
+    return np.degrees(np.arcsin(np.clip(height / np.linalg.norm(t, axis=-1), -1, 1)))
 
 
 def _range(value: Any) -> tuple[float, float] | None:
@@ -91,5 +87,7 @@ def _range(value: Any) -> tuple[float, float] | None:
     return (low, high) if low <= high else None
 
 
-def _outside(value: float, law: tuple[float, float] | None) -> bool:
-    return law is not None and not law[0] <= value <= law[1]
+def _outside(values: np.ndarray, law: tuple[float, float] | None) -> np.ndarray:
+    if law is None:
+        return np.zeros(len(values), bool)
+    return ~((law[0] <= values) & (values <= law[1]))
