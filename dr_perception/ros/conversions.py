@@ -31,9 +31,10 @@ import numpy as np
 from std_msgs.msg import Header
 
 # What needs no message class lives in the core; the nodes find all conversions here.
-__all__ = ['clean_frame_id', 'header_in_frame', 'NS_PER_S', 'pose_from_matrix', 'pose_to_matrix',
-           'pose_with_covariance', 'rotate_covariance', 'stamp_from_ns', 'stamp_to_ns',
-           'transform_from_message', 'transform_from_seven', 'transform_stamped']
+__all__ = ['clean_frame_id', 'fill_pose', 'fill_pose_with_covariance', 'header_in_frame',
+           'NS_PER_S', 'pose_from_matrix', 'pose_to_matrix', 'pose_with_covariance',
+           'rotate_covariance', 'stamp_from_ns', 'stamp_to_ns', 'transform_from_message',
+           'transform_from_seven', 'transform_stamped']
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:
@@ -58,9 +59,14 @@ def pose_to_matrix(message: Pose) -> np.ndarray:
 def pose_from_matrix(T_frame_object: np.ndarray) -> Pose:
     """Return the geometry_msgs/Pose of ``T_frame_object`` (4x4)."""
     message = Pose()
+    fill_pose(message, T_frame_object)
+    return message
+
+
+def fill_pose(message: Pose, T_frame_object: np.ndarray) -> None:
+    """Write ``T_frame_object`` (4x4) into a geometry_msgs/Pose."""
     _fill(message.position, T_frame_object[:3, 3])
     _fill(message.orientation, quat_xyzw_from_rotation(T_frame_object[:3, :3]), 'xyzw')
-    return message
 
 
 def transform_stamped(header: Header, child_frame_id: str,
@@ -79,11 +85,18 @@ def pose_with_covariance(T_frame_object: np.ndarray, covariance: np.ndarray) -> 
         T_frame_object: (4, 4), metres.
         covariance: (6, 6) about the frame's axes, order x, y, z, rotX, rotY, rotZ (REP 103).
     """
-    message = PoseWithCovariance(pose=pose_from_matrix(T_frame_object))
-    message.covariance = np.ascontiguousarray(covariance, dtype=np.float64).reshape(36).copy()
+    message = PoseWithCovariance()
+    fill_pose_with_covariance(message, T_frame_object, covariance)
     return message
 
 
+def fill_pose_with_covariance(message: PoseWithCovariance, T_frame_object: np.ndarray,
+                              covariance: np.ndarray) -> None:
+    """Write what ``pose_with_covariance`` takes into a message that is there."""
+    fill_pose(message.pose, T_frame_object)
+    message.covariance = np.ascontiguousarray(covariance, dtype=np.float64).reshape(36).copy()
+
+
 def _fill(message: object, values: np.ndarray, names: str = 'xyz') -> None:
-    for name, value in zip(names, values):
-        setattr(message, name, float(value))
+    for name, value in zip(names, np.asarray(values, np.float64).tolist()):
+        setattr(message, name, value)

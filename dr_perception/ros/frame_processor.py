@@ -66,8 +66,7 @@ class FrameProcessor:
     def __init__(self, estimator: PoseEstimator, transforms: TransformBuffer,
                  warn: Callable[[str, str], None]) -> None:
         self._estimator, self._transforms, self._warn = estimator, transforms, warn
-        self._models: dict[str, ObjectModel] = {
-            model.name: model for model in estimator.contract.objects}
+        self._boxes = {model.name: _box(model) for model in estimator.contract.objects}
         self._namer = InstanceNamer()
         self._tracking = FrameTracking(estimator.contract.objects, warn)
 
@@ -144,13 +143,17 @@ class FrameProcessor:
 
     def _instance(self, detection: object, name: str,
                   T_output_camera: np.ndarray) -> ObjectInstance:
-        model = self._models[detection.object_name]
-        low, high = model.vertices_m.min(0), model.vertices_m.max(0)
         return ObjectInstance(
             detection.object_name, name, float(detection.score), detection.T_camera_object,
             T_output_camera @ detection.T_camera_object,
             rotate_covariance(T_output_camera[:3, :3], detection.covariance),
-            make_transform(np.eye(3), (low + high) / 2), high - low)
+            *self._boxes[detection.object_name])
+
+
+def _box(model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pose of the bounding box's centre in the object's frame, and its size (3,)."""
+    low, high = model.vertices_m.min(0), model.vertices_m.max(0)
+    return make_transform(np.eye(3), (low + high) / 2), high - low
 
 
 def _check_age(stamp_ns: int, now_ns: int, max_age_s: float) -> None:

@@ -19,30 +19,36 @@ from __future__ import annotations
 from typing import Any
 
 from dr_perception.core.objects import ObjectModel
-from dr_perception.ros.conversions import pose_from_matrix, pose_with_covariance
+from dr_perception.ros.conversions import fill_pose, fill_pose_with_covariance
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
-from geometry_msgs.msg import Vector3
-from vision_msgs.msg import (BoundingBox3D, Detection3D, Detection3DArray, ObjectHypothesis,
-                             ObjectHypothesisWithPose)
+from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
 
 @output('detections', '~/detections (vision_msgs/Detection3DArray): class, score, pose with '
         'covariance and box of every instance', order=0)
 class DetectionsPublisher:
-    """Publishes one array a frame, empty when nothing was found."""
+    """Publishes one array a frame, empty when nothing was found.
+
+    A detection is nine messages, and making them takes longer than sending them: they are made
+    once and filled anew. Publishing has copied them when it returns.
+    """
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
+        self._made: list[Detection3D] = []
         self._publisher = node.create_lifecycle_publisher(
             Detection3DArray, '~/detections', RESULTS_QOS)
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's instances."""
-        self._publisher.publish(Detection3DArray(
-            header=result.header,
-            detections=[self._detection(result, instance) for instance in result.instances]))
+        while len(self._made) < len(result.instances):
+            self._made.append(Detection3D(results=[ObjectHypothesisWithPose()]))
+        detections = self._made[:len(result.instances)]
+        for message, instance in zip(detections, result.instances):
+            _fill(message, result, instance)
+        self._publisher.publish(Detection3DArray(header=result.header, detections=detections))
 
     def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
         """Nothing here depends on them."""
@@ -51,15 +57,14 @@ class DetectionsPublisher:
         """Destroy the publisher."""
         self._node.destroy_lifecycle_publisher(self._publisher)
 
-    @staticmethod
-    def _detection(result: FrameResult, instance: ObjectInstance) -> Detection3D:
-        x, y, z = (float(length) for length in instance.box_size_m)
-        return Detection3D(
-            header=result.header, id=instance.instance_name,
-            results=[ObjectHypothesisWithPose(
-                hypothesis=ObjectHypothesis(
-                    class_id=instance.object_name, score=float(instance.score)),
-                pose=pose_with_covariance(instance.T_output_object, instance.covariance))],
-            bbox=BoundingBox3D(
-                center=pose_from_matrix(instance.T_output_object @ instance.T_object_box),
-                size=Vector3(x=x, y=y, z=z)))
+
+def _fill(message: Detection3D, result: FrameResult, instance: ObjectInstance) -> None:
+    """Write an instance into a message, all of its fields."""
+    message.header, message.id = result.header, instance.instance_name
+    found = message.results[0]
+    found.hypothesis.class_id = instance.object_name
+    found.hypothesis.score = float(instance.score)
+    fill_pose_with_covariance(found.pose, instance.T_output_object, instance.covariance)
+    fill_pose(message.bbox.center, instance.T_output_object @ instance.T_object_box)
+    size = message.bbox.size
+    size.x, size.y, size.z = instance.box_size_m.tolist()
