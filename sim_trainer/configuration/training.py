@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 from sim_trainer.errors import ConfigurationError
 
@@ -87,6 +88,10 @@ class TrainingConfig:
     object_name: str | None = None
     #: optimizer steps
     steps: int = 9000
+    #: end by the clock: the learning rates begin to fall (schedule constant, of itself) when what
+    #: is left of so many minutes is the cooldown; then fewer than ``steps`` are taken. Drawing
+    #: counts, the minutes of choice and calibration afterwards do not. null: take all steps
+    minutes: float | None = None
     #: samples of a step, over all processes together
     batch_size: int = 16
     #: muon (for the hidden layers; adamw for the others), or adamw for all. docs/model.md
@@ -147,6 +152,12 @@ class TrainingConfig:
             if getattr(self, key) not in known:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key)!r}; expected '
                                          f'{" or ".join(known)}')
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ConfigurationError(f'training.minutes: {self.minutes:g}; expected a number '
+                                     'above 0, or null')
+        if self.minutes is not None and self.cooldown == 1:
+            raise ConfigurationError('training.cooldown: 1; with training.minutes below 1: how '
+                                     'long all would take is not known before')
         for key, most in (('threshold_beta', 10), ('cooldown', 1)):
             if not 0 < getattr(self, key) <= most:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '

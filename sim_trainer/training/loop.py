@@ -41,8 +41,9 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.precision import uses_bfloat16
-from sim_trainer.training.resume import BEFORE_COOLDOWN, CHECKPOINT, resumable_key
-from sim_trainer.training.schedule import Schedule, snapshot_steps
+from sim_trainer.training.resume import (BEFORE_COOLDOWN, CHECKPOINT, resumable_key,
+                                         schedule_of)
+from sim_trainer.training.schedule import Clock, PACE_STEPS, snapshot_steps
 from sim_trainer.training.tasks import Task
 import torch
 from torch import nn
@@ -52,17 +53,30 @@ logger = logging.getLogger(__name__)
 
 EMA_DECAY = 0.998
 GRADIENT_CLIP = 5.0
-#: Steps after which the time that is left is told: the first ones compile and fill caches.
-PACE_STEPS = (10, 40)
 
 
 class Interrupted(Exception):
     """Ctrl-C or SIGTERM arrived; the state was saved."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a training ends with.
+
+    Attributes:
+        network: the averaged one.
+        seconds: of this run and those it resumed.
+        steps: that it took; fewer than ``training.steps`` where ``training.minutes`` ended it.
+    """
+
+    network: nn.Module
+    seconds: float
+    steps: int
+
+
 def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] | None = None,
-          group: ProcessGroup | None = None) -> tuple[nn.Module, float]:
-    """Train; the averaged network, and the seconds of this run and those it resumed.
+          group: ProcessGroup | None = None, spent_s: float = 0.0) -> Trained:
+    """Train.
 
     Args:
         task: network, samples and loss.
@@ -70,6 +84,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
         folder: where ``checkpoint.pt``, ``snapshots/`` and ``log.jsonl`` go.
         state: the checkpoint to go on from.
         group: the processes that train together; None for this one alone.
+        spent_s: what the first pictures took, which counts for ``training.minutes``.
 
     Raises:
         Interrupted: stopped by a signal after saving.
@@ -89,14 +104,15 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
         averaged.load_state_dict(state['averaged'])
         optimizer.load_state_dict(state['optimizer'])
         step, elapsed_s = state['step'], state['elapsed_s']
-        logger.info('resuming at step %d of %d', step, settings.steps)
-
-    schedule = Schedule.of(settings)
+        optimizer.schedule = schedule_of(settings, state)
+        logger.info('resuming at step %d of %d', step, optimizer.schedule.steps)
+    clock = Clock(settings.minutes, settings.cooldown, elapsed_s + spent_s, step)
 
     def save(name: str = CHECKPOINT) -> None:
         if group.first:
             save_checkpoint(folder / name, {
-                'config_key': resumable_key(config), 'schedule': dataclasses.asdict(schedule),
+                'config_key': resumable_key(config), 'minutes': settings.minutes,
+                'schedule': dataclasses.asdict(optimizer.schedule),
                 'network': network.state_dict(),
                 'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
@@ -105,14 +121,15 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     bfloat16 = uses_bfloat16(settings.mixed_precision, group.device)
     saved_at = paced_at = time.monotonic()
     begin, end = (step + count for count in PACE_STEPS)
-    snapshots = snapshot_steps(settings.steps, settings.snapshots)
     with _stop_requests() as stop, tqdm(
-            total=settings.steps, initial=step, desc='training', unit='step',
+            total=optimizer.schedule.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log, \
             contextlib.closing(prefetched_batches(task, step, group.device.type == 'cuda')
                                ) as batches:
         for made in batches:
+            if step >= optimizer.schedule.steps:    # the clock made it shorter
+                break
             batch = made.to(group.device)
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
@@ -121,7 +138,8 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             loss, values = task.loss(outputs, batch)
             loss.backward()
             # All processes must decide alike, so what they decide by is averaged, too.
-            mean_loss, stopping = group.average(network, [loss.detach(), float(stop.is_set())])
+            mean_loss, stopping, cooling = group.average(network, [
+                loss.detach(), float(stop.is_set()), float(clock.is_time(step + 1))])
             nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_CLIP)
             optimizer.step()
             _average(averaged, network, min(EMA_DECAY, (step + 1) / (step + 11.0)))
@@ -135,12 +153,16 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                     'the last checkpoint is kept')
             step += 1
             bar.update()
+            if cooling and step < optimizer.schedule.cooldown_begin:
+                optimizer.schedule = optimizer.schedule.cooling_from(step)
+                bar.total = optimizer.schedule.steps
+            schedule = optimizer.schedule
             if step == begin:
                 paced_at = time.monotonic()
             elif step == end and group.first:
-                logger.info('%s', pace(time.monotonic() - paced_at, end - begin,
-                                       settings.steps - step))
-            means = log.add(step, figures, last=step == settings.steps)
+                logger.info('%s', pace((time.monotonic() - paced_at) / (end - begin),
+                                       schedule.steps - step, clock.left_s))
+            means = log.add(step, figures, last=step == schedule.steps)
             if means:
                 bar.set_postfix({k: f'{v:.3g}' for k, v in means.items()})
             if stopping:
@@ -148,18 +170,20 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
                 raise Interrupted(f'stopped at step {step}; --resume goes on from there')
             if step == schedule.cooldown_begin:
                 save(BEFORE_COOLDOWN)
-            if step in snapshots and group.first:
+            if group.first and step in snapshot_steps(schedule.steps, settings.snapshots):
                 save_snapshot(folder, step, averaged.state_dict())
             if time.monotonic() - saved_at > settings.checkpoint_s:
                 save()
                 saved_at = time.monotonic()
     save()
-    return averaged.eval(), elapsed_s + time.monotonic() - started_at
+    return Trained(averaged.eval(), elapsed_s + time.monotonic() - started_at, step)
 
 
-def pace(seconds: float, steps: int, left: int) -> str:
-    """Return what ``steps`` that took ``seconds`` mean for the steps that are left."""
-    each_s = seconds / steps
+def pace(each_s: float, left: int, left_s: float = math.inf) -> str:
+    """Return what seconds a step mean for the steps that are left, or the seconds."""
+    if each_s * left > left_s:
+        return (f'{each_s:.2f} s a step: about {max(left_s, 0) / each_s:.0f} more steps until '
+                'training.minutes are over')
     return (f'{each_s:.2f} s a step: about {math.ceil(each_s * left / 60)} minutes for the '
             f'remaining {left} steps')
 

@@ -30,6 +30,9 @@ class Optimizer:
 
     Normalization, biases and the layers that read the answers off are no matrices between
     hidden features; Muon is not made for them.
+
+    Attributes:
+        schedule: of the learning rates; what has not come yet of it may change.
     """
 
     def __init__(self, network: nn.Module, settings: TrainingConfig) -> None:
@@ -40,7 +43,7 @@ class Optimizer:
                 give the answers.
             settings: the training's.
         """
-        self._schedule = Schedule.of(settings)
+        self.schedule = Schedule.of(settings)
         hidden: list[nn.Parameter] = []
         if settings.optimizer == 'muon':
             answers = {id(p) for module in getattr(network, 'answers', ())
@@ -60,7 +63,7 @@ class Optimizer:
 
     def begin(self, step: int) -> None:
         """Forget the gradients and set the learning rates of a step."""
-        fraction = self._schedule.part(step)
+        fraction = self.schedule.part(step)
         for part, peaks in zip(self._parts, self._peaks):
             part.zero_grad(set_to_none=True)
             for group, peak in zip(part.param_groups, peaks):

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = 'checkpoint.pt'
 BEFORE_COOLDOWN = 'before_cooldown.pt'
 #: what may differ between two parts of a training; learning rates are compared by themselves
-_LENGTH = ('steps', 'snapshots', 'schedule', 'cooldown')
+_LENGTH = ('steps', 'minutes', 'snapshots', 'schedule', 'cooldown')
 
 
 def config_key(config: SceneConfig) -> str:
@@ -60,6 +60,13 @@ def resumable_key(config: SceneConfig) -> str:
         training=dataclasses.replace(config.training, **alike)))
 
 
+def schedule_of(settings: TrainingConfig, state: dict[str, Any] | None) -> Schedule:
+    """Return the schedule of a training that goes on from ``state``; None: that begins."""
+    if settings.minutes is not None and state and state.get('minutes') == settings.minutes:
+        return Schedule(**state['schedule'])        # the clock may have said how long it is
+    return Schedule.of(settings)
+
+
 def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:
     """Return the checkpoint that this training goes on from; None if it has not begun.
 
@@ -75,8 +82,8 @@ def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
-    schedule = Schedule.of(config.training)
     state = load_checkpoint(path, resumable_key(config))
+    schedule = schedule_of(config.training, state)
     former = Schedule(**state['schedule'])
     if former.begins_like(schedule, state['step']):
         return state

@@ -16,7 +16,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+import time
 from typing import Any
 
 from sim_trainer import __version__
@@ -42,6 +44,7 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
     metrics.json, report.html, curves.png, predictions.png. Under torchrun, all processes train
     and the first one writes; the others return None.
     """
+    begun = time.monotonic()
     catalogue = build_catalogue(config.objects)
     with ProcessGroup() as group:
         state = group.told(_begin(config, folder, resume) if group.first else None)
@@ -56,13 +59,15 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
             if config.training.start_from and state is None and group.first:
                 start_from(task.network, Path(config.training.start_from),
                            lambda: first_pictures(task, first_sample))      # others are told
-            network, training_s = train(task, config, folder, state, group)
+            trained = train(task, config, folder, state, group, time.monotonic() - begun)
         if not group.first:
             return None
+    config = dataclasses.replace(config, training=dataclasses.replace(
+        config.training, steps=trained.steps))
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import finish_tobin2017
-        return finish_tobin2017(network, config, catalogue, folder)
-    seconds = {'training_s': round(training_s, 1)}
+        return finish_tobin2017(trained.network, config, catalogue, folder)
+    seconds = {'training_s': round(trained.seconds, 1)}
     if settings.workers == 1:       # processes that make samples keep their waiting to themselves
         seconds['waited_for_pictures_s'] = round(stream.elapsed_s, 1)
     return finish_keypoints(config, catalogue, folder, seconds, group.size)

@@ -16,14 +16,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
+import time
 
 from sim_trainer.configuration.training import TrainingConfig
 
 WARMUP_STEPS = 300
 #: of the peak, at the end
 FLOOR = 0.01
+#: Steps between which the pace is first measured: those before compile and fill caches.
+PACE_STEPS = (10, 40)
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Schedule:
 
     @classmethod
     def of(cls, settings: TrainingConfig) -> Schedule:
-        """Return that of a training."""
-        return cls(settings.steps, settings.schedule, settings.cooldown)
+        """Return that of a training; by the clock, the longest that it may have."""
+        kind = settings.schedule if settings.minutes is None else 'constant'
+        return cls(settings.steps, kind, settings.cooldown)
 
     @property
     def cooldown_begin(self) -> int | None:
@@ -64,6 +68,16 @@ class Schedule:
             fallen = math.sqrt(max(0, step - begin) / max(1, self.steps - begin))
         return min(1.0, (step + 1) / warmup) * (1 - (1 - FLOOR) * fallen)
 
+    def cooling_from(self, step: int) -> Schedule:
+        """Return a shorter one that begins to cool down at ``step``, if there is one."""
+        steps = max(step + 1, math.ceil(step / max(1 - self.cooldown, 1e-9)))
+        while steps < self.steps:
+            shorter = replace(self, steps=steps)
+            if shorter.cooldown_begin >= step:
+                return shorter
+            steps += 1
+        return self
+
     def begins_like(self, other: Schedule, steps: int) -> bool:
         """Return whether the first ``steps`` have the same learning rates in both."""
         return steps <= min(self.steps, other.steps) and all(
@@ -78,3 +92,33 @@ class Schedule:
 def snapshot_steps(steps: int, count: int) -> set[int]:
     """Return the steps that keep the averaged weights: ``count`` in the last half, and the end."""
     return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
+
+
+class Clock:
+    """Tells when a training that ends by the clock has to cool down.
+
+    Args:
+        minutes: that it may take; None: it has as long as it needs.
+        cooldown: part of the steps.
+        spent_s: by what it goes on from.
+        step: that it goes on from.
+    """
+
+    def __init__(self, minutes: float | None, cooldown: float, spent_s: float, step: int) -> None:
+        self._s = math.inf if minutes is None else 60 * minutes - spent_s
+        self._cooling = cooldown / max(1 - cooldown, 1e-9)      # steps, by those before it
+        self._begun = self._paced_at = time.monotonic()
+        self._first = step
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the end."""
+        return self._s - (time.monotonic() - self._begun)
+
+    def is_time(self, step: int) -> bool:
+        """Whether the cooldown of ``step`` steps takes what is left; asked once a step."""
+        taken = step - self._first - PACE_STEPS[0]
+        if taken == 0:
+            self._paced_at = time.monotonic()
+        pace_s = (time.monotonic() - self._paced_at) / taken if taken > 0 else 0.0
+        return pace_s * self._cooling * step >= self.left_s

@@ -48,7 +48,7 @@ def test_checkpoint_errors(tmp_path):
 def test_start_from_takes_what_fits(kind, tiny_config, new_task, tmp_path, caplog, flat_weights):
     config = tiny_config
     task = new_task(config)
-    trained, _ = train(task, config, tmp_path)
+    trained = train(task, config, tmp_path).network
     path = tmp_path if kind == 'folder' else tmp_path / 'snapshots' / 'step_0000005.pt'
     torch.manual_seed(99)
     same = new_task(dataclasses.replace(config, seed=99)).network

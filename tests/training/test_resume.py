@@ -22,6 +22,7 @@ from sim_trainer.errors import CheckpointError
 from sim_trainer.training.checkpoint import load_checkpoint
 from sim_trainer.training.loop import Interrupted, train
 from sim_trainer.training.resume import resumable_key, state_to_resume
+from sim_trainer.training.schedule import Clock, Schedule
 import torch
 
 
@@ -35,7 +36,7 @@ def test_resume_gives_the_same_weights(optimizer, reuse, tiny_config, new_task, 
     config = _changed(tiny_config, optimizer=optimizer, reuse=reuse, steps=5 * reuse)
     (tmp_path / 'whole').mkdir()
     (tmp_path / 'broken').mkdir()
-    whole, _ = train(new_task(config), config, tmp_path / 'whole')
+    whole = train(new_task(config), config, tmp_path / 'whole').network
 
     broken = new_task(config)
     collate = broken.collate
@@ -52,9 +53,9 @@ def test_resume_gives_the_same_weights(optimizer, reuse, tiny_config, new_task, 
     state = load_checkpoint(tmp_path / 'broken' / 'checkpoint.pt', resumable_key(config))
     assert state['step'] == 3 * reuse
     first_sample = config.training.first_batch(3 * reuse) * 2
-    resumed, seconds = train(new_task(config, first_sample), config, tmp_path / 'broken', state)
-    assert torch.equal(flat_weights(resumed), flat_weights(whole))
-    assert seconds > state['elapsed_s'] > 0
+    resumed = train(new_task(config, first_sample), config, tmp_path / 'broken', state)
+    assert torch.equal(flat_weights(resumed.network), flat_weights(whole))
+    assert resumed.seconds > state['elapsed_s'] > 0
 
 
 def test_ctrl_c_saves(tiny_config, new_task, tmp_path):
@@ -80,7 +81,7 @@ def run(new_task, flat_weights):
         state = state_to_resume(folder, config)
         begin = state['step'] if state else 0
         task = new_task(config, begin * config.training.batch_size)
-        network, _ = train(task, config, folder, state)
+        network = train(task, config, folder, state).network
         return flat_weights(network), begin
     return train_in
 
@@ -112,6 +113,51 @@ def test_more_steps_with_as_many_more_pictures_are_the_same_training(tiny_config
     with pytest.raises(CheckpointError, match='belongs to another configuration'):
         state_to_resume(tmp_path / 'grown', dataclasses.replace(
             long, frames=dataclasses.replace(long.frames, count=4)))
+
+
+def _ended_by_the_clock(config, patch, step):
+    """Return the configuration of a training whose clock says after ``step`` that it is time."""
+    patch.setattr(Clock, 'is_time', lambda self, now: now >= step)
+    return _changed(config, minutes=60.0, cooldown=0.4)
+
+
+def test_ended_by_the_clock_it_is_the_training_of_so_many_steps(tiny_config, run, tmp_path,
+                                                                monkeypatch):
+    config = _ended_by_the_clock(_changed(tiny_config, steps=9), monkeypatch, 3)
+    ended, _ = run(config, tmp_path / 'clock')
+    schedule = Schedule(**load_checkpoint(tmp_path / 'clock' / 'checkpoint.pt',
+                                          resumable_key(config))['schedule'])
+    assert schedule == Schedule(5, 'constant', 0.4)
+    planned, _ = run(_changed(config, minutes=None, schedule='constant', steps=5),
+                     tmp_path / 'planned')
+    assert torch.equal(ended, planned)
+    again, begin = run(config, tmp_path / 'clock')      # nothing is left to do
+    assert begin == 5 and torch.equal(again, ended)
+    with monkeypatch.context() as patch:                # more time: on from before the cooldown
+        more = _changed(_ended_by_the_clock(config, patch, 6), minutes=90.0)
+        longer, begin = run(more, tmp_path / 'clock')
+    assert begin == 3 and not torch.equal(longer, ended)
+
+
+def test_killed_while_it_cools_down_by_the_clock(tiny_config, new_task, run, tmp_path,
+                                                 monkeypatch):
+    config = _ended_by_the_clock(_changed(tiny_config, steps=9), monkeypatch, 3)
+    expected, _ = run(config, tmp_path / 'whole')
+    broken = new_task(config)
+    image = broken.image
+
+    def power_cut(batch, calls=[0]):
+        calls[0] += 1
+        if calls[0] == 5:
+            raise KeyError('power cut')
+        return image(batch)
+
+    broken.image = power_cut
+    (tmp_path / 'broken').mkdir()
+    with pytest.raises(KeyError, match='power cut'):
+        train(broken, config, tmp_path / 'broken')
+    resumed, begin = run(config, tmp_path / 'broken')
+    assert begin == 4 and torch.equal(resumed, expected)
 
 
 def test_a_cosine_keeps_its_length(tiny_config, run, tmp_path):

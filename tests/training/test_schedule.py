@@ -14,9 +14,14 @@
 
 """Learning rates over a training, and the steps that keep weights."""
 
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
-from sim_trainer.training.schedule import Schedule, snapshot_steps
+from sim_trainer.training import schedule as module
+from sim_trainer.training.schedule import Clock, PACE_STEPS, Schedule, snapshot_steps
 
 
 @pytest.mark.parametrize('kind', ['cosine', 'constant'])
@@ -47,3 +52,39 @@ def test_which_trainings_begin_alike():
 def test_snapshots_are_of_the_last_half_and_the_end():
     assert snapshot_steps(9000, 4) == {9000, 7875, 6750, 5625}
     assert snapshot_steps(3, 1) == {3}
+
+
+@given(st.integers(1, 4000), st.floats(0.05, 0.9))
+def test_shortened_it_begins_as_before_and_cools_down_now(step, cooldown):
+    long = Schedule(10 ** 6, 'constant', cooldown)
+    short = long.cooling_from(step)
+    assert step <= short.cooldown_begin <= step + 1
+    assert short.steps - short.cooldown_begin == pytest.approx(cooldown * short.steps, abs=1)
+    if step < 400:
+        assert short.begins_like(long, step)
+
+
+def test_what_ends_sooner_anyway_is_not_shortened():
+    schedule = Schedule(1000, 'constant', 0.2)
+    assert schedule.cooling_from(900) is schedule
+    assert Schedule(1000, 'constant', 1.0).cooling_from(10).steps == 1000
+
+
+@pytest.mark.parametrize('slow_s, spent_s', [(0.0, 0.0), (20.0, 10.0)])
+def test_the_clock_leaves_time_for_the_cooldown(monkeypatch, slow_s, spent_s):
+    """Half a second a step, the first one slower: all ends within the minutes."""
+    now = [100.0]
+    monkeypatch.setattr(module, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    clock = Clock(10.0, 0.25, spent_s, 0)
+    now[0] += slow_s
+    step = 0
+    while not clock.is_time(step):
+        step += 1
+        now[0] += 0.5
+    steps = Schedule(10 ** 6, 'constant', 0.25).cooling_from(step).steps
+    assert spent_s + slow_s + 0.5 * steps == pytest.approx(600.0, abs=2)
+    assert clock.left_s == pytest.approx(600.0 - spent_s - slow_s - 0.5 * step)
+
+
+def test_a_clock_without_end_never_says_so():
+    assert not any(Clock(None, 0.2, 1e9, 0).is_time(step) for step in range(3 * PACE_STEPS[1]))

@@ -42,8 +42,10 @@ def test_the_time_that_is_left_is_told(tiny_config, new_task, tmp_path, caplog, 
     with caplog.at_level('INFO'):
         train(new_task(config), config, tmp_path)
     assert re.search(r' s a step: about 1 minutes for the remaining 2 steps', caplog.text)
-    assert loop.pace(60.0, 30, 2900) == (
+    assert loop.pace(2.0, 2900) == (
         '2.00 s a step: about 97 minutes for the remaining 2900 steps')
+    assert loop.pace(2.0, 2900, 3500.0) == (
+        '2.00 s a step: about 1750 more steps until training.minutes are over')
 
 
 def test_loss_that_is_not_finite_is_one_line_and_keeps_the_checkpoint(
