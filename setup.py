@@ -30,6 +30,7 @@ import sys
 import zlib
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 PACKAGE_NAME = 'dr_perception'
 VERSION = '0.1.0'
@@ -150,7 +151,7 @@ def wheel_launchers():
 def compiled_loops():
     """Return the extension that dr_perception/core/compiled/library.py loads."""
     folder = os.path.join('dr_perception', 'core', 'compiled')
-    files = sorted(glob.glob(os.path.join(folder, '*.[ch]')))
+    files = sorted(glob.glob(os.path.join(folder, '*.[ch]')))      # leaves .hidden ones out
     checksum = 0
     for path in files:
         with open(path, 'rb') as stream:
@@ -159,8 +160,17 @@ def compiled_loops():
     return Extension(
         'dr_perception.core.compiled._kernels', [path for path in files if path.endswith('.c')],
         depends=files, define_macros=[('DR_SOURCES_CHECKSUM', f'{checksum}u')],
-        extra_compile_args=['-std=c99', '-O3', '-fno-math-errno'], py_limited_api=True,
-        optional=True)
+        extra_compile_args=['-std=c99', '-O3', '-fno-math-errno'], libraries=['m'],
+        py_limited_api=True, optional=True)
+
+
+class BuildAlways(build_ext):
+    """Compiles even what looks new: sources that were copied here may be older than a build."""
+
+    def initialize_options(self):
+        """Ask for it."""
+        super().initialize_options()
+        self.force = True
 
 
 DATA_FILES = [
@@ -178,9 +188,12 @@ setup(
     version=VERSION,
     packages=find_packages(include=[
         'dr_perception', 'dr_perception.*', 'sim_trainer', 'sim_trainer.*']),
-    package_data={'': ['*.msg', '*.glsl', '*.vert', '*.frag', '*.json', '*.yaml']},
+    # The C files too: the library says which ones it was made from.
+    package_data={'': ['*.msg', '*.glsl', '*.vert', '*.frag', '*.json', '*.yaml', '*.c', '*.h']},
     data_files=DATA_FILES,
     ext_modules=[compiled_loops()],
+    cmdclass={'build_ext': BuildAlways},
+    options={'bdist_wheel': {'py_limited_api': 'cp310'}},
     python_requires='>=3.10',
     install_requires=INSTALL_REQUIRES,
     extras_require={'ros': ROS, 'demo': DEMO, 'train': TRAIN, 'gpu': GPU, 'replay': REPLAY,

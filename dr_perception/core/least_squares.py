@@ -165,7 +165,7 @@ def minimize(problem: PoseProblem, T: np.ndarray, owner: np.ndarray) -> Iterate:
 
 def _minimized_by_library(problem: PoseProblem, T: np.ndarray, owner: np.ndarray) -> Iterate:
     B, K = problem.sigma.shape
-    found = Iterate(np.array(T, np.float64), np.empty((B, 2 * K + 3)),
+    found = Iterate(np.array(T, np.float64, order='C'), np.empty((B, 2 * K + 3)),
                     np.empty((B, 2 * K + 3, 6)), np.empty(B), np.empty(B))
     library.run('dr_minimize', B, K, problem.points_m, problem.measured, problem.sigma,
                 problem.basis, problem.offset_m, problem.up, problem.round_up, problem.weights,

@@ -86,7 +86,8 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
                 **evaluate(estimator, pictures)['overall'],
                 'average_precision': average_precision_of(model, pictures)}
         entry.update(paper_cm=run.paper_cm, curve=run.curve, point=run.point,
-                     pictures=run.config.frames.count, steps=run.config.training.steps)
+                     pictures=run.config.frames.count,
+                     steps=estimator.contract.provenance.get('steps', run.config.training.steps))
         known['runs'][run.name] = entry
         path.write_text(json.dumps(known, indent=1))
     known['runs'] = {run.name: known['runs'][run.name] for run in runs}

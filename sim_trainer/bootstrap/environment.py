@@ -98,7 +98,7 @@ class Environment:
     def requirements_hash(self):
         """Return a hash of what decides about the installed packages."""
         digest = hashlib.sha256()
-        sources = (self.root / 'dr_perception' / 'core' / 'compiled').glob('*.[ch]')
+        sources = (self.root / 'dr_perception' / 'core' / 'compiled').glob('[!.]*.[ch]')
         for path in (self.root / 'setup.py', self.root / 'setup.cfg', *sorted(sources)):
             digest.update(path.read_bytes())
         digest.update(repr(sorted(self.root.glob('*/__init__.py'))).encode())

@@ -121,7 +121,8 @@ class TrainingConfig:
     #: processors make samples. Every further time comes 24 batches later; those are kept, a
     #: sample of 352x256 in 0.6 MB
     reuse: int = 1
-    #: averaged weights kept from the last half of training, the end included; stress splits choose
+    #: averaged weights kept from the last half of training (schedule constant: from the cooldown),
+    #: the end included; stress splits choose
     snapshots: int = 4
     #: pictures of training's own kind that calibrate scores and covariances
     calibration_pictures: int = 160

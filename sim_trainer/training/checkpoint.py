@@ -53,6 +53,13 @@ def save_snapshot(folder: Path, step: int, weights: dict[str, Any]) -> None:
                               '--resume') from error
 
 
+def drop_snapshots(folder: Path, after_step: int) -> None:
+    """Delete what a run kept after the step that it goes on from: it comes to other weights."""
+    for path in (folder / 'snapshots').glob('step_*.pt'):
+        if int(path.stem.split('_')[1]) > after_step:
+            path.unlink()
+
+
 def load_snapshots(folder: Path) -> dict[int, dict[str, Any]]:
     """Return the kept weights by step, ascending.
 

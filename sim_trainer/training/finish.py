@@ -41,7 +41,7 @@ from sim_trainer.training.checkpoint import load_snapshots
 from sim_trainer.training.contract import make_contract
 from sim_trainer.training.figures import write_curves, write_predictions
 from sim_trainer.training.networks.keypoints import build_network
-from sim_trainer.training.schedule import snapshot_steps
+from sim_trainer.training.schedule import Schedule
 from sim_trainer.validation.choice import choose, Snapshot, snapshot_path
 from sim_trainer.validation.stress import stress_pictures
 
@@ -110,7 +110,7 @@ def _exported(config: SceneConfig, contract: ModelContract, folder: Path, all_of
     settings = config.training.network
     weights = load_snapshots(folder)
     # Those that a shorter plan of the same run kept before it was made longer do not compete.
-    planned = snapshot_steps(config.training.steps, config.training.snapshots)
+    planned = Schedule.of(config.training).snapshots(config.training.snapshots)
     weights = {step: weights[step] for step in weights if step in planned}
     opened = {}
     for step in weights if all_of_them else [max(weights)]:

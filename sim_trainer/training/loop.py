@@ -35,15 +35,15 @@ from typing import Any
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.errors import TrainingError
 from sim_trainer.training.batches import prefetched_batches
-from sim_trainer.training.checkpoint import save_checkpoint, save_snapshot
+from sim_trainer.training.checkpoint import drop_snapshots, save_checkpoint, save_snapshot
 from sim_trainer.training.compiling import compiled
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.precision import uses_bfloat16
-from sim_trainer.training.resume import (BEFORE_COOLDOWN, CHECKPOINT, resumable_key,
+from sim_trainer.training.resume import (BEFORE_COOLDOWN, CHECKPOINT, plan, resumable_key,
                                          schedule_of)
-from sim_trainer.training.schedule import Clock, PACE_STEPS, snapshot_steps
+from sim_trainer.training.schedule import Clock, PACE_STEPS
 from sim_trainer.training.tasks import Task
 import torch
 from torch import nn
@@ -99,20 +99,22 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimizer = Optimizer(network, settings)
     step, elapsed_s, started_at = 0, 0.0, time.monotonic()
+    clock_s = spent_s
     if state is not None:
         network.load_state_dict(state['network'])
         averaged.load_state_dict(state['averaged'])
         optimizer.load_state_dict(state['optimizer'])
         step, elapsed_s = state['step'], state['elapsed_s']
+        clock_s += state.get('clock_s', elapsed_s)
         optimizer.schedule = schedule_of(settings, state)
         logger.info('resuming at step %d of %d', step, optimizer.schedule.steps)
-    clock = Clock(settings.minutes, settings.cooldown, elapsed_s + spent_s, step)
+    clock = Clock(settings.minutes, settings.cooldown, clock_s, step, elapsed_s)
 
     def save(name: str = CHECKPOINT) -> None:
         if group.first:
             save_checkpoint(folder / name, {
-                'config_key': resumable_key(config), 'minutes': settings.minutes,
-                'schedule': dataclasses.asdict(optimizer.schedule),
+                'config_key': resumable_key(config), 'by_the_clock': plan(settings),
+                'clock_s': clock.spent_s, 'schedule': dataclasses.asdict(optimizer.schedule),
                 'network': network.state_dict(),
                 'averaged': averaged.state_dict(), 'optimizer': optimizer.state_dict(),
                 'step': step, 'elapsed_s': elapsed_s + time.monotonic() - started_at})
@@ -121,15 +123,17 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     bfloat16 = uses_bfloat16(settings.mixed_precision, group.device)
     saved_at = paced_at = time.monotonic()
     begin, end = (step + count for count in PACE_STEPS)
+    if group.first:
+        drop_snapshots(folder, step)
+    # What the clock made shorter is at its end before the steps that it might have had.
+    first = step if step < optimizer.schedule.steps else settings.steps
     with _stop_requests() as stop, tqdm(
             total=optimizer.schedule.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \
             TrainingLog(folder, step, settings.tensorboard, write=group.first) as log, \
-            contextlib.closing(prefetched_batches(task, step, group.device.type == 'cuda')
+            contextlib.closing(prefetched_batches(task, first, group.device.type == 'cuda')
                                ) as batches:
         for made in batches:
-            if step >= optimizer.schedule.steps:    # the clock made it shorter
-                break
             batch = made.to(group.device)
             optimizer.begin(step)
             with torch.autocast(group.device.type, torch.bfloat16,
@@ -165,16 +169,18 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
             means = log.add(step, figures, last=step == schedule.steps)
             if means:
                 bar.set_postfix({k: f'{v:.3g}' for k, v in means.items()})
+            if step == schedule.cooldown_begin:
+                save(BEFORE_COOLDOWN)
+            if group.first and step in schedule.snapshots(settings.snapshots):
+                save_snapshot(folder, step, averaged.state_dict())
             if stopping:
                 save()
                 raise Interrupted(f'stopped at step {step}; --resume goes on from there')
-            if step == schedule.cooldown_begin:
-                save(BEFORE_COOLDOWN)
-            if group.first and step in snapshot_steps(schedule.steps, settings.snapshots):
-                save_snapshot(folder, step, averaged.state_dict())
             if time.monotonic() - saved_at > settings.checkpoint_s:
                 save()
                 saved_at = time.monotonic()
+            if step == schedule.steps:
+                break
     save()
     return Trained(averaged.eval(), elapsed_s + time.monotonic() - started_at, step)
 

@@ -39,6 +39,11 @@ _LENGTH = ('steps', 'minutes', 'snapshots', 'schedule', 'cooldown')
 
 def config_key(config: SceneConfig) -> str:
     """Return a hash of everything that decides the weights; workers and checkpoints do not."""
+    return hashlib.sha256(json.dumps(keyed(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def keyed(config: SceneConfig) -> dict[str, Any]:
+    """Return what ``config_key`` is a hash of."""
     data = dataclasses.asdict(config)
     del data['frames']['workers']
     for entry in data['objects']:
@@ -46,7 +51,9 @@ def config_key(config: SceneConfig) -> str:
     for key in ('workers', 'checkpoint_s', 'tensorboard', 'calibration_pictures',
                 'measured_pictures', 'stress_pictures', 'threshold_beta'):
         del data['training'][key]
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    if data['training']['minutes'] is None:     # older checkpoints do not know the key
+        del data['training']['minutes']
+    return data
 
 
 def resumable_key(config: SceneConfig) -> str:
@@ -62,9 +69,15 @@ def resumable_key(config: SceneConfig) -> str:
 
 def schedule_of(settings: TrainingConfig, state: dict[str, Any] | None) -> Schedule:
     """Return the schedule of a training that goes on from ``state``; None: that begins."""
-    if settings.minutes is not None and state and state.get('minutes') == settings.minutes:
+    planned = Schedule.of(settings)
+    if settings.minutes is not None and state and state.get('by_the_clock') == plan(settings):
         return Schedule(**state['schedule'])        # the clock may have said how long it is
-    return Schedule.of(settings)
+    return planned
+
+
+def plan(settings: TrainingConfig) -> dict[str, Any]:
+    """Return what a training that ends by the clock was told, as a checkpoint keeps it."""
+    return {'minutes': settings.minutes, **dataclasses.asdict(Schedule.of(settings))}
 
 
 def state_to_resume(folder: Path, config: SceneConfig) -> dict[str, Any] | None:

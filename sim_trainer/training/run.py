@@ -24,13 +24,14 @@ from typing import Any
 from sim_trainer import __version__
 from sim_trainer.configuration.loader import to_plain
 from sim_trainer.configuration.schema import SceneConfig
+from sim_trainer.dataset.law import FrameLaw
 from sim_trainer.dataset.stream import FrameStream
 from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.finish import finish_keypoints
 from sim_trainer.training.loop import train
-from sim_trainer.training.resume import CHECKPOINT, state_to_resume
+from sim_trainer.training.resume import CHECKPOINT, schedule_of, state_to_resume
 from sim_trainer.training.start import start_from
 from sim_trainer.training.tasks import first_pictures, make_task
 import torch
@@ -51,6 +52,8 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
         part = group.part_of(config)
         settings = part.training
         first_step = state['step'] if state else 0
+        if first_step >= schedule_of(settings, state).steps:
+            first_step = settings.steps     # at its end, by the clock too: nothing is drawn
         first_sample = settings.first_batch(first_step) * settings.batch_size
         with FrameStream(part, first_sample) as stream:
             stream.fill()
@@ -62,8 +65,7 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
             trained = train(task, config, folder, state, group, time.monotonic() - begun)
         if not group.first:
             return None
-    config = dataclasses.replace(config, training=dataclasses.replace(
-        config.training, steps=trained.steps))
+    config = _as_it_was(config, trained.steps)
     if config.training.model == 'tobin2017':
         from sim_trainer.training.tobin2017 import finish_tobin2017
         return finish_tobin2017(trained.network, config, catalogue, folder)
@@ -71,6 +73,15 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
     if settings.workers == 1:       # processes that make samples keep their waiting to themselves
         seconds['waited_for_pictures_s'] = round(stream.elapsed_s, 1)
     return finish_keypoints(config, catalogue, folder, seconds, group.size)
+
+
+def _as_it_was(config: SceneConfig, steps: int) -> SceneConfig:
+    """Return the configuration of a training that took so many steps, and their pictures."""
+    training = dataclasses.replace(config.training, steps=steps)
+    count = FrameLaw(config).allowed(training.batch_count * training.batch_size)
+    return dataclasses.replace(
+        config, frames=dataclasses.replace(config.frames, count=min(count, config.frames.count)),
+        training=training)
 
 
 def _begin(config: SceneConfig, folder: Path, resume: bool) -> dict[str, Any] | None:

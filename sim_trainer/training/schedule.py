@@ -25,7 +25,7 @@ from sim_trainer.configuration.training import TrainingConfig
 WARMUP_STEPS = 300
 #: of the peak, at the end
 FLOOR = 0.01
-#: Steps between which the pace is first measured: those before compile and fill caches.
+#: Steps between which the pace is measured to tell it: those before compile and fill caches.
 PACE_STEPS = (10, 40)
 
 
@@ -78,6 +78,15 @@ class Schedule:
             steps += 1
         return self
 
+    def snapshots(self, count: int) -> set[int]:
+        """Return the steps that keep the averaged weights: ``count``, the end among them.
+
+        They lie in the last half; where the rates are constant, in the cooldown: before it no
+        weights are as good, and a training that is made shorter by the clock has them all.
+        """
+        span = self.steps / 2 if self.cooldown_begin is None else self.steps - self.cooldown_begin
+        return {self.steps - round(i * span / count) for i in range(count)} if count else set()
+
     def begins_like(self, other: Schedule, steps: int) -> bool:
         """Return whether the first ``steps`` have the same learning rates in both."""
         return steps <= min(self.steps, other.steps) and all(
@@ -89,36 +98,44 @@ class Schedule:
             f' with a cooldown of {self.cooldown:g}' if self.kind == 'constant' else '')
 
 
-def snapshot_steps(steps: int, count: int) -> set[int]:
-    """Return the steps that keep the averaged weights: ``count`` in the last half, and the end."""
-    return {steps - round(i * steps / (2 * count)) for i in range(count)} if count else set()
-
-
 class Clock:
     """Tells when a training that ends by the clock has to cool down.
 
     Args:
         minutes: that it may take; None: it has as long as it needs.
         cooldown: part of the steps.
-        spent_s: by what it goes on from.
+        spent_s: seconds that are gone already, of earlier parts of the training too.
         step: that it goes on from.
+        trained_s: seconds that those steps took.
     """
 
-    def __init__(self, minutes: float | None, cooldown: float, spent_s: float, step: int) -> None:
-        self._s = math.inf if minutes is None else 60 * minutes - spent_s
+    def __init__(self, minutes: float | None, cooldown: float, spent_s: float, step: int,
+                 trained_s: float) -> None:
+        self._s = math.inf if minutes is None else 60 * minutes
         self._cooling = cooldown / max(1 - cooldown, 1e-9)      # steps, by those before it
-        self._begun = self._paced_at = time.monotonic()
-        self._first = step
+        self._before_s, self._begun = spent_s, time.monotonic()
+        self._first, self._trained_s = step, trained_s
+        self._paced_at = self._begun
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that are gone."""
+        return self._before_s + time.monotonic() - self._begun
 
     @property
     def left_s(self) -> float:
         """Seconds until the end."""
-        return self._s - (time.monotonic() - self._begun)
+        return self._s - self.spent_s
 
     def is_time(self, step: int) -> bool:
-        """Whether the cooldown of ``step`` steps takes what is left; asked once a step."""
-        taken = step - self._first - PACE_STEPS[0]
-        if taken == 0:
+        """Whether the cooldown of ``step`` steps takes what is left; asked once a step.
+
+        The pace is the mean over the whole training, so that a moment's delay decides nothing;
+        the first steps after a start, which compile, are left out.
+        """
+        if step - self._first == PACE_STEPS[0]:
             self._paced_at = time.monotonic()
-        pace_s = (time.monotonic() - self._paced_at) / taken if taken > 0 else 0.0
+        paced = step - min(PACE_STEPS[0], step - self._first)
+        pace_s = ((self._trained_s + time.monotonic() - self._paced_at) / paced
+                  if paced > PACE_STEPS[0] else 0.0)
         return pace_s * self._cooling * step >= self.left_s

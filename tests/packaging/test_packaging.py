@@ -190,6 +190,8 @@ def test_wheel_has_every_module(installed, repository_root):
 
 def test_a_c_compiler_makes_a_library_for_every_python(installed):
     assert libraries(installed) == ['_kernels.abi3.so']
+    wheel = next(installed.glob('**/dr_perception-*.dist-info/WHEEL')).read_text()
+    assert 'Tag: cp310-abi3-' in wheel
 
 
 def test_without_a_c_compiler_it_installs_all_the_same(repository_root, tmp_path):

@@ -19,9 +19,10 @@ import signal
 
 import pytest
 from sim_trainer.errors import CheckpointError
+from sim_trainer.training import resume
 from sim_trainer.training.checkpoint import load_checkpoint
 from sim_trainer.training.loop import Interrupted, train
-from sim_trainer.training.resume import resumable_key, state_to_resume
+from sim_trainer.training.resume import config_key, resumable_key, state_to_resume
 from sim_trainer.training.schedule import Clock, Schedule
 import torch
 
@@ -58,16 +59,22 @@ def test_resume_gives_the_same_weights(optimizer, reuse, tiny_config, new_task, 
     assert resumed.seconds > state['elapsed_s'] > 0
 
 
+def _pressed_at(collate, number):
+    """Return ``collate`` with Ctrl-C pressed at its n-th call."""
+    calls = [0]
+
+    def pressed(samples):
+        calls[0] += 1
+        if calls[0] == number:
+            signal.raise_signal(signal.SIGINT)
+        return collate(samples)
+    return pressed
+
+
 def test_ctrl_c_saves(tiny_config, new_task, tmp_path):
     config = _changed(tiny_config, checkpoint_s=1e9)
     task = new_task(config)
-    collate = task.collate
-
-    def pressed(samples):
-        signal.raise_signal(signal.SIGINT)
-        return collate(samples)
-
-    task.collate = pressed
+    task.collate = _pressed_at(task.collate, 1)
     with pytest.raises(Interrupted, match='stopped at step 1; --resume goes on from there'):
         train(task, config, tmp_path)
     assert load_checkpoint(tmp_path / 'checkpoint.pt', resumable_key(config))['step'] == 1
@@ -131,12 +138,46 @@ def test_ended_by_the_clock_it_is_the_training_of_so_many_steps(tiny_config, run
     planned, _ = run(_changed(config, minutes=None, schedule='constant', steps=5),
                      tmp_path / 'planned')
     assert torch.equal(ended, planned)
+    names = {path.name for path in (tmp_path / 'clock' / 'snapshots').iterdir()}
+    assert names == {path.name for path in (tmp_path / 'planned' / 'snapshots').iterdir()}
     again, begin = run(config, tmp_path / 'clock')      # nothing is left to do
     assert begin == 5 and torch.equal(again, ended)
-    with monkeypatch.context() as patch:                # more time: on from before the cooldown
-        more = _changed(_ended_by_the_clock(config, patch, 6), minutes=90.0)
-        longer, begin = run(more, tmp_path / 'clock')
-    assert begin == 3 and not torch.equal(longer, ended)
+
+
+@pytest.mark.parametrize('change', [{'minutes': 90.0}, {'steps': 12}])
+def test_more_time_or_steps_go_on_before_the_cooldown_of_the_clock(change, tiny_config, run,
+                                                                   tmp_path, monkeypatch):
+    config = _ended_by_the_clock(_changed(tiny_config, steps=9), monkeypatch, 3)
+    run(config, tmp_path)
+    grown, begin = run(_changed(_ended_by_the_clock(config, monkeypatch, 6), **change), tmp_path)
+    assert begin == 3
+    whole = _changed(config, minutes=None, schedule='constant', steps=10)
+    # 9 steps are too few to begin their cooldown at step 6: all of them are taken.
+    whole = _changed(whole, steps=10 if 'steps' in change else 9)
+    expected, _ = run(whole, tmp_path / 'whole')
+    assert torch.equal(grown, expected)
+    kept = {int(path.stem[5:]) for path in (tmp_path / 'snapshots').iterdir()}
+    assert kept == Schedule.of(whole.training).snapshots(2)
+
+
+def test_fewer_steps_than_the_clock_had_planned_cool_down(tiny_config, run, new_task,
+                                                          tmp_path, monkeypatch):
+    config = _ended_by_the_clock(_changed(tiny_config, steps=9), monkeypatch, 99)
+    stopped = new_task(config)
+    stopped.collate = _pressed_at(stopped.collate, 2)
+    with pytest.raises(Interrupted):
+        train(stopped, config, tmp_path)
+    fewer = _changed(config, steps=5)
+    ended, begin = run(fewer, tmp_path)
+    assert 1 <= begin <= 3
+    expected, _ = run(_changed(fewer, minutes=None, schedule='constant'), tmp_path / 'planned')
+    assert torch.equal(ended, expected)
+
+
+def test_a_key_that_older_checkpoints_do_not_have(tiny_config):
+    assert 'minutes' not in resume.keyed(tiny_config)['training']
+    assert resumable_key(tiny_config) == resumable_key(_changed(tiny_config, minutes=3.0))
+    assert config_key(tiny_config) != config_key(_changed(tiny_config, minutes=3.0))
 
 
 def test_killed_while_it_cools_down_by_the_clock(tiny_config, new_task, run, tmp_path,

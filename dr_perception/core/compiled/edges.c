@@ -14,7 +14,8 @@
  * limitations under the License.
  */
 
-/* The compiled twin of edges/edge_points.py, profiles.py and refinement.py: see there. */
+/* The compiled twin of the functions in edges/edge_points.py, profiles.py, fitting.py and
+ * evidence.py: see there. */
 
 #include "small_matrices.h"
 
@@ -109,8 +110,8 @@ int dr_visible_edge_points(int64_t M, int64_t kind_count, int E, int S, double n
 /* The first part of profiles.edge_profiles: points (M, S, 3) in the camera's frame, and unit
  * normals (M, S, 2) of the edges in the picture. */
 int dr_edge_normals(int64_t M, int S, const double *points_m, const double *directions,
-                     const uint8_t *is_seen, const double *T_all, double fx_px, double fy_px,
-                     double *points_camera, double *normals)
+                    const uint8_t *is_seen, const double *T_all, double fx_px, double fy_px,
+                    double *points_camera, double *normals)
 {
     for (int64_t m = 0; m < M; m++)
         for (int64_t i = m * S; i < (m + 1) * S; i++) {
@@ -135,8 +136,8 @@ int dr_edge_normals(int64_t M, int S, const double *points_m, const double *dire
 /* The second part: which of M x S pixels lie in a picture of width x height, and the places
  * (M S, 2 reach + 3, 2) to read, in a part of it that begins at (left, top). */
 int dr_profile_places(int64_t M, int S, int reach_px, int width_px, int height_px, int left_px,
-                       int top_px, const double *pixels, const double *normals,
-                       const uint8_t *is_seen, uint8_t *is_inside, float *places)
+                      int top_px, const double *pixels, const double *normals,
+                      const uint8_t *is_seen, uint8_t *is_inside, float *places)
 {
     for (int64_t i = 0; i < M * S; i++) {
         double x = pixels[2 * i], y = pixels[2 * i + 1];
@@ -175,7 +176,7 @@ typedef struct {
     double expected_px, tolerance_px, faint, size_sigma;
 } Trust;
 
-/* refinement._edges_found for one point. */
+/* fitting._edges_found for one point. */
 static void edge_found(const float *gradients, int reach, double expected_px, const Trust *trust,
                        double *offset, double *weight)
 {
@@ -213,7 +214,7 @@ static void point_jacobian(const double *normal, const double *P, const double *
     J[3] = y * w - z * v, J[4] = z * u - x * w, J[5] = x * v - y * u;
 }
 
-/* refinement._sizes for one hypothesis: ``sums`` is the symmetric matrix (10, 10) of weighted
+/* fitting._sizes for one hypothesis: ``sums`` is the symmetric matrix (10, 10) of weighted
  * products of the six derivatives by the pose, the three by the sizes, and the residual. */
 static void sizes(const double *sums, const double *information, const double *gradient,
                   double sigma, double *chi_squared, double *error)
@@ -249,7 +250,7 @@ static void sizes(const double *sums, const double *information, const double *g
     }
 }
 
-/* One reading of EdgeRefinement.refine: ``steps`` steps from profiles that were read at the poses
+/* fitting.step_towards_edges: ``steps`` steps from profiles that were read at the poses
  * T (M, 4, 4), which are moved. ``moved`` (M, 6) is the way from the prior's pose, in and out;
  * information (M, 6, 6), size_chi_squared and size_error (M,) are of the last step. Returns -1
  * where memory is short. */

@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import os
 from pathlib import Path
-import warnings
 import zlib
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 #: Set to 0: numpy is used even where the compiled loops are there.
 SWITCH = 'DR_PERCEPTION_COMPILED'
@@ -52,7 +54,7 @@ _ARRAYS = {'D': np.dtype(np.float64), 'F': np.dtype(np.float32), 'L': np.dtype(n
 def sources_checksum(folder: Path) -> int:
     """CRC-32 of the C files in a folder, as ``setup.py`` writes it into the library."""
     checksum = 0
-    for path in sorted(folder.glob('*.[ch]')):
+    for path in sorted(folder.glob('[!.]*.[ch]')):
         checksum = zlib.crc32(path.read_bytes(), checksum)
     return checksum
 
@@ -61,21 +63,19 @@ def _opened(path: str) -> ctypes.CDLL | None:
     """Return the library; None, and a warning, where it cannot be used."""
     try:
         library = ctypes.CDLL(path)
-        of_library = ctypes.c_uint32.in_dll(library, 'dr_sources_checksum').value
-    except (OSError, ValueError) as error:
-        warnings.warn(f'{path} cannot be loaded ({error}); poses are solved with numpy, slower',
-                      RuntimeWarning, stacklevel=2)
+        # The C files are installed beside it, so that what an older build left behind shows.
+        if (ctypes.c_uint32.in_dll(library, 'dr_sources_checksum').value
+                != sources_checksum(Path(__file__).parent)):
+            logger.warning('%s was compiled from other sources; poses are solved with numpy, '
+                           'slower, until the package is installed again', path)
+            return None
+        for name, codes in _FUNCTIONS.items():
+            getattr(library, name).argtypes = [_SCALARS.get(code, ctypes.c_void_p)
+                                               for code in codes.split()]
+    except (OSError, ValueError, AttributeError) as error:
+        logger.warning('%s cannot be loaded (%s); poses are solved with numpy, slower', path,
+                       error)
         return None
-    # An installed package has no C files. A checkout has, and they may be newer.
-    checksum = sources_checksum(Path(__file__).parent)
-    if checksum and checksum != of_library:
-        warnings.warn(f'{path} was compiled from other sources; poses are solved with numpy, '
-                      'slower, until `pip install -e .` compiles it again', RuntimeWarning,
-                      stacklevel=2)
-        return None
-    for name, codes in _FUNCTIONS.items():
-        getattr(library, name).argtypes = [_SCALARS.get(code, ctypes.c_void_p)
-                                           for code in codes.split()]
     return library
 
 
@@ -97,17 +97,19 @@ _CODES = {name: [(_ARRAYS.get(code[0]), code.endswith('!')) for code in codes.sp
 def run(name: str, *arguments: int | float | np.ndarray) -> None:
     """Call a function of the library.
 
-    Arrays that are read are converted; those that are written must be of the right type and
-    contiguous. What their shapes have to be, the C files say.
+    Arrays that are read are converted; those that are written must be of the right type,
+    writable and in C's order. What their shapes have to be, the C files say.
 
     Raises:
+        TypeError: what would be written is none of that.
         MemoryError: the function had none.
     """
     values = []
     for (dtype, written), argument in zip(_CODES[name], arguments, strict=True):
         if dtype is not None:
             array = np.ascontiguousarray(argument, dtype)
-            assert array is argument or not written, f'{name}: a copy would be written'
+            if written and not (array is argument and array.flags.writeable):
+                raise TypeError(f'{name}: it would write into a copy, or into what is read-only')
             try:
                 argument = _MEMORY.from_buffer(array)   # four times as fast as array.ctypes
             except TypeError:                           # the array is read-only

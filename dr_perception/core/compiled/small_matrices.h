@@ -22,8 +22,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_UNKNOWNS 9
-
 /* Solve A x = b for m right sides by elimination with row exchange; A (n, n) is overwritten, b
  * (n, m) becomes x. Returns -1 where A is singular. */
 static inline int solve(int n, int m, double *A, double *b)

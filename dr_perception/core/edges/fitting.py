@@ -82,8 +82,8 @@ def step_towards_edges(fit: EdgeFit, profiles: Profiles, camera: PinholeCamera,
     # Points lie ``length / S`` of the focal length apart.
     weight = _WEIGHT * np.sqrt(camera.fx_px * camera.fy_px)
     if library.LIBRARY is not None:
-        found = EdgeFit(np.array(fit.T, np.float64), fit.moved.copy(), np.empty((M, 6, 6)),
-                        np.empty(M), np.empty(M))
+        found = EdgeFit(np.array(fit.T, np.float64, order='C'), fit.moved.copy(),
+                        np.empty((M, 6, 6)), np.empty(M), np.empty(M))
         library.run('dr_refine_reading', M, S, profiles.reach_px, STEPS, weight, _EXPECTED_PX,
                     _TOLERANCE_PX, _FAINT, _SIZE_SIGMA, camera.fx_px, camera.fy_px,
                     profiles.gradients, profiles.normals, profiles.points_camera,

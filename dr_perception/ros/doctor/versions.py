@@ -70,7 +70,7 @@ def inspect() -> Section:
     facts['pose solver'] = 'numpy' if library.LIBRARY is None else 'compiled'
     if library.LIBRARY is None:
         findings.append(warn(_no_loops(), 'install the package again where there is a C compiler '
-                                          '(apt install gcc): colcon build, or pip install -e .'))
+                                          '(apt install gcc): colcon build, or pip install .'))
     _add_ros(section)
     facts['OS'] = _os_name()
     facts['CPU'] = f'{machine.processor_name()}, {machine.usable_cores()} cores'

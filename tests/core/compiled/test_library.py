@@ -16,6 +16,7 @@
 import os
 import subprocess
 import sys
+import zlib
 
 from dr_perception.core.compiled import library
 import numpy as np
@@ -33,25 +34,33 @@ def test_the_switch(repository_root):
     assert (done.stdout, done.stderr) == ('None\n', '')
 
 
-def test_a_build_of_other_sources_is_not_used(monkeypatch):
+def test_a_build_of_other_sources_is_not_used(monkeypatch, caplog):
     monkeypatch.setattr(library, 'sources_checksum', lambda folder: 1)
-    with pytest.warns(RuntimeWarning, match='was compiled from other sources; poses are solved '
-                                            'with numpy, slower, until `pip install -e .`'):
-        assert library._opened(library.LIBRARY._name) is None
+    assert library._opened(library.LIBRARY._name) is None
+    assert ('was compiled from other sources; poses are solved with numpy, slower, until the '
+            'package is installed again') in caplog.text
 
 
-def test_an_installed_package_has_no_sources(monkeypatch, tmp_path):
-    assert library.sources_checksum(tmp_path) == 0
-    monkeypatch.setattr(library, 'sources_checksum', lambda folder: 0)
-    assert library._opened(library.LIBRARY._name) is not None
+def test_the_checksum_is_that_of_the_c_files(tmp_path):
+    (tmp_path / 'b.c').write_bytes(b'int b;')
+    (tmp_path / 'a.h').write_bytes(b'int a;')
+    (tmp_path / 'notes.txt').write_bytes(b'no source')
+    (tmp_path / '.#b.c').symlink_to('an editor that is open')
+    assert library.sources_checksum(tmp_path) == zlib.crc32(b'int a;int b;')
 
 
-def test_a_damaged_build_is_not_used(tmp_path):
+def test_a_damaged_build_is_not_used(tmp_path, caplog):
     path = tmp_path / '_kernels.abi3.so'
     path.write_bytes(b'nothing that could be loaded')
-    with pytest.warns(RuntimeWarning, match='_kernels.abi3.so cannot be loaded .*; poses are '
-                                            'solved with numpy'):
-        assert library._opened(str(path)) is None
+    assert library._opened(str(path)) is None
+    assert '_kernels.abi3.so cannot be loaded (' in caplog.text
+    assert 'poses are solved with numpy' in caplog.text
+
+
+def test_a_build_that_lacks_a_function_is_not_used(monkeypatch, caplog):
+    monkeypatch.setitem(library._FUNCTIONS, 'dr_of_tomorrow', 'i D!')
+    assert library._opened(library.LIBRARY._name) is None
+    assert 'cannot be loaded' in caplog.text and 'dr_of_tomorrow' in caplog.text
 
 
 def test_what_would_be_lost_is_refused():
@@ -59,7 +68,11 @@ def test_what_would_be_lost_is_refused():
     inputs = [np.zeros((1, 3)), np.ones((1, 3)), np.ones(1, bool), np.eye(4)[None]]
     library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
     outputs[1] = outputs[1].astype(np.float32)
-    with pytest.raises(AssertionError, match='dr_edge_normals: a copy would be written'):
+    with pytest.raises(TypeError, match='dr_edge_normals: it would write into a copy, or into'):
+        library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
+    outputs[1] = np.empty((1, 2))
+    outputs[1].setflags(write=False)
+    with pytest.raises(TypeError, match='dr_edge_normals: it would write into a copy, or into'):
         library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
 
 

@@ -67,6 +67,13 @@ def _problem(rng):
     return problem, starts, np.sort(rng.integers(0, 3, B))
 
 
+def test_poses_in_another_order_of_memory(both):
+    problem, starts, owner = _problem(np.random.default_rng(5))
+    compiled, numpy = both(lambda: least_squares.minimize(problem, np.asfortranarray(starts),
+                                                          owner))
+    assert np.allclose(compiled.cost, numpy.cost)
+
+
 def test_minima_are_the_same(both):
     """Now and then rounding decides whether one more step is taken; it is a small one then."""
     same = []
