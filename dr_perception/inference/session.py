@@ -194,6 +194,8 @@ def _start_session(path: Path, content: bytes, entries: list[tuple[str, dict[str
     """Return a session on the first provider that starts, and what those before it said."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Else the threads turn round in wait for the next picture and keep the cores from others.
+    options.add_session_config_entry('session.force_spinning_stop', '1')
     options.log_severity_level = 3
     if CPU not in [name for name, _ in entries]:
         entries = [*entries, (CPU, {})]

@@ -319,3 +319,9 @@ def test_a_graph_for_one_picture_size_alone(good, tmp_path):
     assert _refused(ContractError, path) == (
         f'{path}: the graph takes pictures of 64x96 alone; the contract wants any height and '
         'width')
+
+
+def test_threads_do_not_wait_for_the_next_picture_at_full_speed(good):
+    options = open_session(good, ['CPUExecutionProvider'], 2)[0].get_session_options()
+    assert options.get_session_config_entry('session.force_spinning_stop') == '1'
+    assert options.intra_op_num_threads == 2
