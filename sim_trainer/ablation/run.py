@@ -32,7 +32,7 @@ from dr_perception.inference.session import OnnxNetwork
 from sim_trainer.ablation.plan import AblationConfig, folder_name, Run
 from sim_trainer.configuration.schema import SceneConfig
 from sim_trainer.dataset.bop import BopPicture, BopSplit
-from sim_trainer.evaluation.evaluate import evaluate, open_estimator
+from sim_trainer.evaluation.evaluate import Estimator, evaluate, open_estimator
 from sim_trainer.evaluation.heldout import held_out_pictures
 from sim_trainer.evaluation.tobin2017 import is_tobin2017
 from sim_trainer.training.resume import config_key
@@ -86,13 +86,18 @@ def run_ablation(plan: AblationConfig, full: SceneConfig, runs: list[Run], folde
                 **evaluate(estimator, pictures)['overall'],
                 'average_precision': average_precision_of(model, pictures)}
         entry.update(paper_cm=run.paper_cm, curve=run.curve, point=run.point,
-                     pictures=run.config.frames.count,
-                     steps=estimator.contract.provenance.get('steps', run.config.training.steps))
+                     pictures=run.config.frames.count, steps=_steps_of(estimator, run.config))
         known['runs'][run.name] = entry
         path.write_text(json.dumps(known, indent=1))
     known['runs'] = {run.name: known['runs'][run.name] for run in runs}
     known['full'] = {curve.name: _value(full, curve.key) for curve in plan.curves}
     return known
+
+
+def _steps_of(estimator: Estimator, config: SceneConfig) -> int:
+    """Steps that a model took; tobin2017's does not tell."""
+    told = getattr(estimator.contract, 'provenance', {})
+    return told.get('steps', config.training.steps)     # the clock may have ended them
 
 
 def _value(config: SceneConfig, key: str) -> Any:

@@ -17,6 +17,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sim_trainer import cli
@@ -120,7 +121,8 @@ def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
     figures = {'found_percent': 90.0, 'false_positives_per_picture': 0.1,
                'position_error_mean_cm': 0.3, 'milliseconds_per_picture_median': 36.7}
     monkeypatch.setattr(ablation_run, 'run_training', training)
-    monkeypatch.setattr(ablation_run, 'open_estimator', lambda *_: None)
+    monkeypatch.setattr(ablation_run, 'open_estimator', lambda *_: SimpleNamespace(
+        contract=SimpleNamespace(provenance={'steps': 850})))     # the clock ended it
     monkeypatch.setattr(ablation_run, 'held_out_pictures', lambda *_: [])
     monkeypatch.setattr(ablation_run, 'evaluate', lambda *_: {'overall': figures})
     monkeypatch.setattr(ablation_run, 'average_precision_of', lambda *_: 0.876)
@@ -135,6 +137,6 @@ def test_an_ablation_goes_on_where_it_stopped(tmp_path, monkeypatch):
     table = format_table(results)
     assert table.count('\n') == len(runs) + 1
     cell = '88 / 90 / 0.30 / 0.10'
-    assert f'| full | 4000 | 900 | 37 | {cell} | {cell} | 1.3 / 1.8 / 2.4 |' in table
+    assert f'| full | 4000 | 850 | 37 | {cell} | {cell} | 1.3 / 1.8 / 2.4 |' in table
     write_figure(results, tmp_path / 'ablation.png')
     assert (tmp_path / 'ablation.png').stat().st_size > 5000

@@ -65,6 +65,7 @@ def test_whole_command(tiny, head, backbone, stride, stress, tmp_path, monkeypat
     """``train`` writes a model that the runtime opens; a second run is refused, not redone."""
     chosen = [f'training.{key}={value}' for key, value in (
         ('network.head', head), ('network.backbone', backbone), ('network.stride', stride),
+        ('network.sees_plane', str(backbone == 'residual').lower()),
         ('stress_pictures', stress))]
     # An untrained network finds nothing, which calibration refuses: tested below, not here.
     monkeypatch.setattr(choice, 'calibrate', lambda contract, network, pictures: contract)
