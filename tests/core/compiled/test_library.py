@@ -22,9 +22,7 @@ from dr_perception.core.compiled import library
 import numpy as np
 import pytest
 
-
-def test_it_is_there_where_there_is_a_compiler():
-    assert library.LIBRARY is not None
+needs_library = pytest.mark.usefixtures('compiled')
 
 
 def test_the_switch(repository_root):
@@ -34,6 +32,7 @@ def test_the_switch(repository_root):
     assert (done.stdout, done.stderr) == ('None\n', '')
 
 
+@needs_library
 def test_a_build_of_other_sources_is_not_used(monkeypatch, caplog):
     monkeypatch.setattr(library, 'sources_checksum', lambda folder: 1)
     assert library._opened(library.LIBRARY._name) is None
@@ -57,12 +56,14 @@ def test_a_damaged_build_is_not_used(tmp_path, caplog):
     assert 'poses are solved with numpy' in caplog.text
 
 
+@needs_library
 def test_a_build_that_lacks_a_function_is_not_used(monkeypatch, caplog):
     monkeypatch.setitem(library._FUNCTIONS, 'dr_of_tomorrow', 'i D!')
     assert library._opened(library.LIBRARY._name) is None
     assert 'cannot be loaded' in caplog.text and 'dr_of_tomorrow' in caplog.text
 
 
+@needs_library
 def test_what_would_be_lost_is_refused():
     outputs = [np.empty((1, 3)), np.empty((1, 2))]
     inputs = [np.zeros((1, 3)), np.ones((1, 3)), np.ones(1, bool), np.eye(4)[None]]
@@ -76,6 +77,7 @@ def test_what_would_be_lost_is_refused():
         library.run('dr_edge_normals', 1, 1, *inputs, 600.0, 600.0, *outputs)
 
 
+@needs_library
 def test_arrays_of_other_types_and_orders_are_converted():
     inputs = [np.array([[1, 2, 3]]), np.asfortranarray(np.eye(3)[:1]), np.array([1]),
               np.broadcast_to(np.eye(4, dtype=np.float32), (1, 4, 4))]

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures('compiled')
 SEEDS = given(st.integers(0, 2 ** 32 - 1))
 MANY = settings(max_examples=60, deadline=None, derandomize=True)
 
