@@ -21,10 +21,10 @@ the same; each numpy function that has a twin here says so, and tests compare bo
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import logging
 import os
 from pathlib import Path
+import pkgutil
 import zlib
 
 import numpy as np
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: Set to 0: numpy is used even where the compiled loops are there.
 SWITCH = 'DR_PERCEPTION_COMPILED'
-_MODULE = 'dr_perception.core.compiled._kernels'
 #: Arguments: i int, l int64, d double; arrays: D double, F float, L int64, B bool, U uint8; those
 #: that are written end with '!'.
 _FUNCTIONS = {
@@ -80,10 +79,21 @@ def _opened(path: str) -> ctypes.CDLL | None:
 
 
 def _load() -> ctypes.CDLL | None:
+    """Return the library beside this file, or that of the installed package of the same sources.
+
+    Under ``colcon test`` the package is run where its sources lie and installed elsewhere.
+    """
     if os.environ.get(SWITCH) == '0':
         return None
-    found = importlib.util.find_spec(_MODULE)
-    return None if found is None or found.origin is None else _opened(found.origin)
+    package, *inside = __name__.split('.')[:-1]
+    folders = [Path(__file__).parent, *(Path(root, *inside) for root in
+                                        pkgutil.extend_path([], package))]
+    for folder in dict.fromkeys(folders):
+        for path in sorted(folder.glob('_kernels*.so')):
+            library = _opened(str(path))
+            if library is not None:
+                return library
+    return None
 
 
 #: Any memory, of any length.

@@ -16,7 +16,10 @@
 
 from __future__ import annotations
 
+import os
+
 from dr_perception import PoseEstimator
+from dr_perception.core.compiled import library
 from dr_perception.inference import machine
 from dr_perception.inference.benchmark import measure_stages, TOTAL
 from dr_perception.inference.drawn_scene import draw_scene
@@ -58,8 +61,18 @@ def inspect(model: ModelInUse, providers: list[str]) -> Section:
     else:
         section.findings.append(ok(f'a picture takes {times.p50_ms[TOTAL]:.1f} ms (p50), '
                                    f'{times.p95_ms[TOTAL]:.1f} ms (p95) on {providers[0]}'))
+    if library.LIBRARY is None:
+        section.findings.append(warn(_no_loops(), 'install the package again where there is a C '
+                                                  'compiler (apt install gcc): colcon build, or '
+                                                  'pip install .'))
     if load > cores + 0.5:
         section.findings.append(warn(
             f'other work keeps the machine busy (load {load:.1f} on {cores} cores), so these '
             'times are longer than they need be', 'measure again when it is idle'))
     return section
+
+
+def _no_loops() -> str:
+    why = (f'{library.SWITCH}=0 says so' if os.environ.get(library.SWITCH) == '0' else
+           'no C compiler made its loops when the package was installed, or its sources changed')
+    return f'the pose solver runs on numpy, at half its speed: {why}'

@@ -68,9 +68,6 @@ def inspect() -> Section:
             'pip uninstall -y onnxruntime && pip install --force-reinstall --no-deps '
             'onnxruntime-gpu'))
     facts['pose solver'] = 'numpy' if library.LIBRARY is None else 'compiled'
-    if library.LIBRARY is None:
-        findings.append(warn(_no_loops(), 'install the package again where there is a C compiler '
-                                          '(apt install gcc): colcon build, or pip install .'))
     _add_ros(section)
     facts['OS'] = _os_name()
     facts['CPU'] = f'{machine.processor_name()}, {machine.usable_cores()} cores'
@@ -83,12 +80,6 @@ def inspect() -> Section:
     if not findings:
         findings.append(ok('everything that the node imports is there'))
     return section
-
-
-def _no_loops() -> str:
-    why = (f'{library.SWITCH}=0 says so' if os.environ.get(library.SWITCH) == '0' else
-           'no C compiler made its loops when the package was installed, or its sources changed')
-    return f'the pose solver runs on numpy, at half its speed: {why}'
 
 
 def _add_ros(section: Section) -> None:

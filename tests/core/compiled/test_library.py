@@ -14,10 +14,13 @@
 
 """The library of compiled loops: what it takes, and when it is left out."""
 import os
+from pathlib import Path
+import shutil
 import subprocess
 import sys
 import zlib
 
+import dr_perception
 from dr_perception.core.compiled import library
 import numpy as np
 import pytest
@@ -30,6 +33,31 @@ def test_the_switch(repository_root):
     done = subprocess.run([sys.executable, '-c', script], cwd=repository_root, text=True,
                           env={**os.environ, library.SWITCH: '0'}, capture_output=True, timeout=60)
     assert (done.stdout, done.stderr) == ('None\n', '')
+
+
+@needs_library
+@pytest.mark.parametrize('is_stale', [False, True])
+def test_a_checkout_takes_the_installed_one_of_the_same_sources(is_stale, tmp_path):
+    """As under colcon: the tests run on the sources, the library is where they are installed."""
+    inside = Path('dr_perception', 'core', 'compiled')
+    source, installed = tmp_path / 'source', tmp_path / 'installed' / inside
+    shutil.copytree(Path(dr_perception.__file__).parent, source / 'dr_perception',
+                    ignore=shutil.ignore_patterns('*.so', '__pycache__'))
+    installed.mkdir(parents=True)
+    shutil.copy(library.LIBRARY._name, installed)
+    if is_stale:
+        (source / inside / 'edges.c').write_text('int newer;')
+    done = subprocess.run(
+        [sys.executable, '-c', 'from dr_perception.core.compiled import library; '
+         'print(library.__file__, library.LIBRARY and library.LIBRARY._name)'], cwd=source,
+        env={**os.environ, 'PYTHONPATH': str(tmp_path / 'installed')}, capture_output=True,
+        text=True, timeout=60)
+    module, used = done.stdout.split()
+    assert Path(module).parent == source / inside, done.stderr
+    if is_stale:
+        assert used == 'None' and 'was compiled from other sources' in done.stderr
+    else:
+        assert Path(used).parent == installed and not done.stderr
 
 
 @needs_library

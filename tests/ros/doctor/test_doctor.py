@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 
+from dr_perception.core.compiled import library
 from dr_perception.ros.doctor.command import main
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -258,6 +259,25 @@ def test_without_ros_it_still_reports_and_says_what_to_install(tiny_model, repos
     assert 'python -m dr_perception.ros.interfaces' in finding['remedy']
     assert 'ROS 2 cannot be imported' in sections['TF']['facts']['not checked']
     assert sections['Time per stage']['data']['p50_ms']['total'] > 0
+
+
+@pytest.mark.parametrize('switch, solver, levels', [('0', 'numpy', {'OK', 'WARN'}),
+                                                    ('1', 'compiled', {'OK'})])
+def test_what_solves_the_poses_is_told(tiny_model, repository_root, switch, solver, levels):
+    if solver == 'compiled' and library.LIBRARY is None:
+        pytest.skip('needs a C compiler when the package is installed: apt install gcc')
+    done = subprocess.run(
+        [sys.executable, '-m', 'dr_perception.ros.doctor', '--json', '--seconds', '1', '--model',
+         str(tiny_model)], cwd=repository_root, capture_output=True, text=True, timeout=120,
+        env={**os.environ, library.SWITCH: switch})
+    sections = json.loads(done.stdout)['sections']
+    assert sections['Versions']['facts']['pose solver'] == solver
+    of_solver = [finding for finding in sections['Time per stage']['findings']
+                 if 'other work keeps' not in finding['text']]
+    assert {finding['level'] for finding in of_solver} == levels
+    if solver == 'numpy':
+        assert any('runs on numpy, at half its speed: DR_PERCEPTION_COMPILED=0 says so'
+                   in finding['text'] for finding in of_solver)
 
 
 @pytest.mark.parametrize('arguments, text', [
