@@ -118,7 +118,7 @@ class PosePipeline:
 
     @property
     def last_timing_ms(self) -> dict[str, float]:
-        """Milliseconds of the last call: preprocess, network, decode, pose."""
+        """Milliseconds of the last call: preprocess, network, decode, pose, and score."""
         return dict(self._timing_ms)
 
     def estimate(self, image_rgb: np.ndarray, camera: PinholeCamera,
@@ -138,6 +138,7 @@ class PosePipeline:
             ValueError: ``T_base_camera`` is no rigid transform.
         """
         raw = self.detect(image_rgb, camera, T_base_camera)
+        detected_at = time.perf_counter()
         decoder = self.contract.decoder
         kinds = raw.candidates.object_index
         standing = score(raw.features, decoder.score_weights, kinds, decoder.score_biases)
@@ -161,9 +162,12 @@ class PosePipeline:
         poses, kept_kinds = raw.fit.T_camera_object[kept], kinds[kept]
         reasons = self._trained_range.reasons(
             poses, [self._silhouettes[k].points_m for k in kept_kinds], camera, T_base_camera)
-        return [Detection(self.contract.objects[kind].name, float(scores[i]), T_camera_object,
-                          covariance[i], why)
-                for i, kind, T_camera_object, why in zip(kept, kept_kinds, poses, reasons)]
+        detections = [
+            Detection(self.contract.objects[kind].name, float(scores[i]), T_camera_object,
+                      covariance[i], why)
+            for i, kind, T_camera_object, why in zip(kept, kept_kinds, poses, reasons)]
+        self._timing_ms['score'] = (time.perf_counter() - detected_at) * 1e3
+        return detections
 
     def detect(self, image_rgb: np.ndarray, camera: PinholeCamera,
                T_base_camera: np.ndarray | None = None) -> RawDetections:

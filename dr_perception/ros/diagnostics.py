@@ -126,7 +126,9 @@ def status_values(health: NodeHealth) -> dict[str, str]:
         'frames received': str(s.received), 'frames processed': str(s.processed),
         'frames dropped for newer ones': str(s.dropped),
         'frames lost in transport': str(health.lost_images)}
-    values.update((f'{step} [ms]', f'{value:.2f}') for step, value in s.timing_ms.items())
+    for step, (p50_ms, p95_ms) in s.timing_ms.items():
+        values[f'{step} p50 [ms]'] = f'{p50_ms:.2f}'
+        values[f'{step} p95 [ms]'] = f'{p95_ms:.2f}'
     for kind, record in sorted(s.errors.items()):
         values[f'errors {kind}'] = str(record.count)
         values[f'last error {kind}'] = record.text

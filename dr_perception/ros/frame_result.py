@@ -58,7 +58,7 @@ class FrameResult:
         image_rgb: (H, W, 3) uint8.
         camera: what it was taken with.
         instances: best score first; empty when nothing was found.
-        timing_ms: the estimator's steps.
+        timing_ms: its steps: reading the image, the estimator's, what became of the result.
     """
 
     header: Header

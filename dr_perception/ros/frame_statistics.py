@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 import threading
 import time
@@ -25,6 +26,8 @@ import numpy as np
 
 RATE_WINDOW_S = 5.0
 LOG_INTERVAL_S = 5.0
+#: Frames that latency is told of.
+_LATENCY_WINDOW = 300
 
 
 @dataclass
@@ -43,6 +46,7 @@ class StatisticsSnapshot:
     """Counts since activation; rate and latency of the last frames, NaN without frames.
 
     ``image_age_s`` and ``result_age_s``: time since the last one, infinite where there was none.
+    ``timing_ms``: median and 95th percentile of each step from the stamp to the poses.
     """
 
     received: int
@@ -54,7 +58,7 @@ class StatisticsSnapshot:
     result_age_s: float
     latency_p50_ms: float
     latency_p95_ms: float
-    timing_ms: dict[str, float]
+    timing_ms: dict[str, tuple[float, float]]
     errors: dict[str, ErrorRecord]
 
 
@@ -87,8 +91,8 @@ class FrameStatistics:
         with self._lock:
             self._received = self._dropped = self._processed = 0
             self._arrivals, self._results = _Window(), _Window()
-            self._latencies_ms: deque[float] = deque(maxlen=300)
-            self._timing_ms: dict[str, float] = {}
+            self._latencies_ms: deque[float] = deque(maxlen=_LATENCY_WINDOW)
+            self._timing_ms: deque[dict[str, float]] = deque(maxlen=_LATENCY_WINDOW)
             self._errors: dict[str, ErrorRecord] = {}
 
     def count_received(self) -> None:
@@ -103,11 +107,16 @@ class FrameStatistics:
             self._dropped += 1
 
     def count_processed(self, latency_ms: float | None, timing_ms: dict[str, float]) -> None:
-        """Count a frame with results; ``latency_ms`` from its stamp, where it has one."""
+        """Count a frame with results.
+
+        Args:
+            latency_ms: from its stamp to its poses; None where it has none.
+            timing_ms: of its steps, in their order.
+        """
         with self._lock:
             self._processed += 1
             self._results.add(time.monotonic())
-            self._timing_ms = dict(timing_ms)
+            self._timing_ms.append(timing_ms)
             if latency_ms is not None:
                 self._latencies_ms.append(latency_ms)
 
@@ -129,12 +138,18 @@ class FrameStatistics:
         """Return a copy of everything."""
         now_s = time.monotonic()
         with self._lock:
-            latencies_ms = np.array(self._latencies_ms) if self._latencies_ms else np.array(
-                [np.nan])
-            p50_ms, p95_ms = np.percentile(latencies_ms, [50, 95])
+            p50_ms, p95_ms = _percentiles(self._latencies_ms or [np.nan])
+            steps = dict.fromkeys(step for frame in self._timing_ms for step in frame)
             return StatisticsSnapshot(
                 self._received, self._dropped, self._processed, self._results.rate_hz(now_s),
                 self._arrivals.rate_hz(now_s), self._arrivals.age_s(now_s),
-                self._results.age_s(now_s), float(p50_ms), float(p95_ms),
-                dict(self._timing_ms),
+                self._results.age_s(now_s), p50_ms, p95_ms,
+                {step: _percentiles([frame[step] for frame in self._timing_ms if step in frame])
+                 for step in steps},
                 {kind: ErrorRecord(**vars(record)) for kind, record in self._errors.items()})
+
+
+def _percentiles(values_ms: Collection[float]) -> tuple[float, float]:
+    """Return the median and the 95th percentile."""
+    p50_ms, p95_ms = np.percentile(np.array(values_ms), [50, 95])
+    return float(p50_ms), float(p95_ms)

@@ -21,6 +21,7 @@ from array import array
 from dr_perception.core import image_decoding
 from dr_perception.core.errors import ImageError
 from dr_perception.core.image_decoding import DIRECT_ENCODINGS, rgb_from_compressed
+from dr_perception.ros.serialized_image import SerializedImage
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -28,7 +29,7 @@ from std_msgs.msg import Header
 __all__ = ['DIRECT_ENCODINGS', 'image_from_rgb', 'rgb_from_compressed', 'rgb_from_image']
 
 
-def rgb_from_image(message: Image) -> np.ndarray:
+def rgb_from_image(message: Image | SerializedImage) -> np.ndarray:
     """Return the picture of a sensor_msgs/Image: (H, W, 3) uint8, RGB; the rest by cv_bridge.
 
     Raises:
@@ -50,7 +51,9 @@ def image_from_rgb(header: Header, image_rgb: np.ndarray) -> Image:
     return message
 
 
-def _through_cv_bridge(message: Image) -> np.ndarray:
+def _through_cv_bridge(message: Image | SerializedImage) -> np.ndarray:
+    if isinstance(message, SerializedImage):
+        message = message.message()
     try:
         from cv_bridge import CvBridge
     except (ImportError, AttributeError) as error:  # AttributeError: built for another numpy

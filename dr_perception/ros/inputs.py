@@ -21,6 +21,7 @@ from typing import Any
 
 from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros.parameters import Settings
+from dr_perception.ros.serialized_image import read_image, SerializedImage
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
                        ReliabilityPolicy)
@@ -47,21 +48,22 @@ class FrameInputs:
         node: the node.
         settings: its parameters.
         transforms: the buffer that TF goes to; TF is subscribed to only where it is needed.
-        on_image: called with each image.
+        on_image: called with each image, serialized; ``read`` reads it.
     """
 
     def __init__(self, node: Any, settings: Settings, transforms: TransformBuffer,
-                 on_image: Callable[[Image | CompressedImage], None]) -> None:
+                 on_image: Callable[[bytes], None]) -> None:
         self._node = node
         self.camera_info: CameraInfo | None = None
         self.qos_problem = ''
         self.lost_images = 0
-        compressed = settings.image_transport == 'compressed'
-        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        self._compressed = settings.image_transport == 'compressed'
+        kind, topic = ((CompressedImage, 'image/compressed') if self._compressed
+                       else (Image, 'image'))
         options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
         qos = _RELIABLE_QOS if settings.image_reliability == 'reliable' else _SENSOR_QOS
         image = node.create_subscription(
-            kind, topic, on_image, qos, event_callbacks=SubscriptionEventCallbacks(
+            kind, topic, on_image, qos, raw=True, event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
             **options)
         info = node.create_subscription(
@@ -81,6 +83,14 @@ class FrameInputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+
+    def read(self, serialized: bytes) -> SerializedImage | CompressedImage:
+        """Return what a message that ``on_image`` was called with tells.
+
+        Raises:
+            ImageError: it is no image.
+        """
+        return read_image(serialized, self._compressed)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 import sys
 import threading
 import time
@@ -39,12 +40,20 @@ from dr_perception.ros.output_set import create_outputs, update_outputs
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """An image message, serialized, and when it came: node's time (ns) and perf_counter (s)."""
+
+    serialized: bytes
+    node_ns: int
+    time_s: float
 
 
 class PoseEstimatorNode(LifecycleNode):
@@ -146,9 +155,10 @@ class PoseEstimatorNode(LifecycleNode):
         self.close()
         return SUCCESS
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, serialized: bytes) -> None:
+        arrived = _Arrival(serialized, self.get_clock().now().nanoseconds, time.perf_counter())
         self._statistics.count_received()
-        if self._worker is not None and self._worker.put(message):
+        if self._worker is not None and self._worker.put(arrived):
             self._statistics.count_dropped()
 
     def _prepare(self, settings: parameters.Settings) -> tuple[PoseEstimator, str]:
@@ -174,28 +184,34 @@ class PoseEstimatorNode(LifecycleNode):
             if self._inputs is not None:  # publishers that are new are silent until told
                 super().on_activate(None)
 
-    def _process(self, message: Image | CompressedImage) -> None:
+    def _process(self, arrived: _Arrival) -> None:
         """One frame, on the worker's thread."""
         with self._frame_lock:
-            self._process_locked(message)
+            self._process_locked(arrived)
 
-    def _process_locked(self, message: Image | CompressedImage) -> None:
+    def _process_locked(self, arrived: _Arrival) -> None:
         settings, clock, inputs = self.settings, self.get_clock(), self._inputs
         if inputs is None:  # being deactivated
             return
-        self._camera_frame = message.header.frame_id
+        image = inputs.read(arrived.serialized)
+        waiting_ms = (time.perf_counter() - arrived.time_s) * 1e3
+        self._camera_frame, stamp_ns = image.header.frame_id, stamp_to_ns(image.header.stamp)
         result = self._processor.process(
-            message, inputs.camera_info, settings, clock.now().nanoseconds)
-        latency_ms = None
+            image, inputs.camera_info, settings, clock.now().nanoseconds)
+        processed_s, latency_ms, timing_ms = time.perf_counter(), None, {}
         for number, publisher in enumerate(self._outputs):
             try:
                 publisher.publish(result)
             except Exception as error:  # the other outputs must not suffer
                 self._report_exception(error)
-            stamp_ns = stamp_to_ns(message.header.stamp)
-            if number == 0 and stamp_ns:
-                latency_ms = (clock.now().nanoseconds - stamp_ns) * 1e3 / NS_PER_S
-        self._statistics.count_processed(latency_ms, result.timing_ms)
+            if number == 0:
+                timing_ms = {'waiting': waiting_ms, **result.timing_ms,
+                             'publish': (time.perf_counter() - processed_s) * 1e3}
+                if stamp_ns:
+                    latency_ms = (clock.now().nanoseconds - stamp_ns) * 1e3 / NS_PER_S
+                    timing_ms = {'transport': (arrived.node_ns - stamp_ns) * 1e3 / NS_PER_S,
+                                 **timing_ms}
+        self._statistics.count_processed(latency_ms, timing_ms)
 
     def _report(self, kind: str, text: str) -> None:
         line = self._statistics.count_error(kind, text)

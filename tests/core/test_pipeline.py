@@ -229,7 +229,7 @@ def test_timing_has_its_four_parts(make_pipeline, camera):
     pipeline = make_pipeline([])
     assert pipeline.last_timing_ms == {}
     pipeline.estimate(IMAGE, camera)
-    assert list(pipeline.last_timing_ms) == ['preprocess', 'network', 'decode', 'pose']
+    assert list(pipeline.last_timing_ms) == ['preprocess', 'network', 'decode', 'pose', 'score']
     assert all(value >= 0 for value in pipeline.last_timing_ms.values())
 
 

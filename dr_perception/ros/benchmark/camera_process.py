@@ -21,11 +21,13 @@ clock then serves both; what comes back is small.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.ros.camera_conversion import info_from_camera
 from dr_perception.ros.conversions import stamp_from_ns, stamp_to_ns
@@ -44,6 +46,9 @@ _WARM_UP_RESULTS = 5
 _LAST_S = 3.0
 _DETECTIONS_QOS = QoSProfile(depth=50)
 _CAMERA_QOS = QoSProfile(depth=2)
+#: The node reports once a second; the report after the next one has all that was sent before.
+_REPORTS, _REPORTS_TIMEOUT_S = 2, 5.0
+_STEP = re.compile(r'(?P<step>.+) (?P<part>p50|p95) \[ms\]')
 
 
 class BenchmarkCamera:
@@ -57,6 +62,8 @@ class BenchmarkCamera:
         self._images = node.create_publisher(Image, 'image', _CAMERA_QOS)
         self._infos = node.create_publisher(CameraInfo, 'camera_info', _CAMERA_QOS)
         self._results_ns: dict[int, int] = {}
+        self._reports: list[dict[str, str]] = []
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._subscription = node.create_subscription(
             Detection3DArray, 'pose_estimator/detections', self._on_detections, _DETECTIONS_QOS)
         self._sent = 0
@@ -101,6 +108,18 @@ class BenchmarkCamera:
                 'p50_ms': float(np.percentile(latency_ms, 50)),
                 'p95_ms': float(np.percentile(latency_ms, 95))}
 
+    def node_steps_ms(self) -> dict[str, dict[str, float]]:
+        """Median and p95 of each step in the node, by what it reports after the last picture."""
+        wanted, end_s = len(self._reports) + _REPORTS, time.monotonic() + _REPORTS_TIMEOUT_S
+        while len(self._reports) < wanted and time.monotonic() < end_s:
+            time.sleep(0.05)
+        steps: dict[str, dict[str, float]] = {}
+        for key, value in (self._reports[-1] if self._reports else {}).items():
+            match = _STEP.fullmatch(key)
+            if match:
+                steps.setdefault(match['step'], {})[match['part']] = float(value)
+        return steps
+
     def _send(self) -> int:
         message = self._messages[self._sent % len(self._messages)]
         self._sent += 1
@@ -112,6 +131,10 @@ class BenchmarkCamera:
 
     def _on_detections(self, message: Detection3DArray) -> None:
         self._results_ns[stamp_to_ns(message.header.stamp)] = time.time_ns()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._reports += [{pair.key: pair.value for pair in status.values}
+                          for status in message.status]
 
 
 def main(arguments: list[str]) -> int:
@@ -134,6 +157,7 @@ def main(arguments: list[str]) -> int:
     else:
         print(json.dumps({
             'steady': camera.stream(plan['steady_rate_hz'], plan['count']),
+            'steps': camera.node_steps_ms(),
             'full': camera.stream(plan['full_rate_hz'], plan['count'])}), flush=True)
     rclpy.try_shutdown()
     thread.join(5.0)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dr_perception.inference.benchmark import AFTER_NETWORK, NETWORK, StageTimes, TOTAL
-from dr_perception.ros.benchmark.transport import TransportTimes
+from dr_perception.ros.benchmark.transport import LATENCY, TransportTimes
 
 COLUMNS = ('provider', 'image', 'objects found', 'estimate ms p50 / p95',
            'network ms p50 / p95', 'network ms a picture of a batch',
@@ -68,10 +68,27 @@ class Row:
 
 def as_markdown(rows: list[Row], measured: dict[str, str]) -> str:
     """Return what was measured, on what, and the table."""
-    lines = [f'- {name}: {value}' for name, value in measured.items()] + ['']
-    for cells in (COLUMNS, ('---',) * len(COLUMNS), *(row.cells() for row in rows)):
-        lines.append('| ' + ' | '.join(cells) + ' |')
+    lines = [f'- {name}: {value}' for name, value in measured.items()]
+    lines += ['', *_table(COLUMNS, [row.cells() for row in rows])]
+    with_ros = [(row, row.transport) for row in rows if row.transport is not None]
+    if with_ros:
+        steps = [step for step in with_ros[0][1].steps_ms if step != LATENCY]
+        lines += ['', 'In the node, from the stamp until the poses are published, ms (p50):', '',
+                  *_table(('provider', 'image', *steps, 'stamp to published', 'all but the network'),
+                          [_step_cells(row, transport, steps) for row, transport in with_ros])]
     return '\n'.join(lines)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    return ['| ' + ' | '.join(cells) + ' |' for cells in (columns, ('---',) * len(columns), *rows)]
+
+
+def _step_cells(row: Row, transport: TransportTimes, steps: list[str]) -> tuple[str, ...]:
+    whole_ms, outside_ms = transport.steps_ms[LATENCY]['p50'], transport.outside_network_ms
+    return (row.provider, f'{row.width_px}x{row.height_px}',
+            *(f'{transport.steps_ms[step]["p50"]:.1f}' if step in transport.steps_ms
+              else _NOT_MEASURED for step in steps),
+            f'{whole_ms:.1f}', f'{outside_ms:.1f} ({outside_ms / whole_ms:.0%})')
 
 
 def _pair(stages: StageTimes, name: str) -> str:

@@ -37,10 +37,13 @@ from typing import Any, IO
 from dr_perception.core.resources import find_resource
 from dr_perception.core.transforms import quat_xyzw_from_rotation
 from dr_perception.inference import machine
+from dr_perception.inference.benchmark import NETWORK
 from dr_perception.ros.benchmark.errors import BenchmarkError
 from dr_perception.ros.benchmark.pictures import Pictures
 import numpy as np
 
+#: The step of the node's report that is the sum of the others.
+LATENCY = 'latency'
 _NAMESPACE = '/dr_perception_benchmark'
 _NODE = 'dr_perception.ros.pose_estimator_node'
 _CAMERA = 'dr_perception.ros.benchmark.camera_process'
@@ -63,6 +66,8 @@ class TransportTimes:
         p50_ms, p95_ms: from the image's stamp to the arrival of its poses in the camera's
             process, at ``steady_rate_hz``: publishing, and the way of the small result back.
         steady_rate_hz: pictures a second that were sent for the latency.
+        steps_ms: median and p95 ('p50', 'p95') of each step in the node, of that stream: by its
+            own report; 'latency' is the whole, from the stamp until the poses are published.
         results, sent: of that stream; the rest was dropped for newer ones.
         rss_mb: resident memory of the node at the end; None where it is not known.
         gpu_mb: GPU memory of the node by nvidia-smi; None where it is not known.
@@ -72,10 +77,16 @@ class TransportTimes:
     p50_ms: float
     p95_ms: float
     steady_rate_hz: float
+    steps_ms: dict[str, dict[str, float]]
     results: int
     sent: int
     rss_mb: float | None
     gpu_mb: float | None
+
+    @property
+    def outside_network_ms(self) -> float:
+        """From the stamp until the poses are published, without the network: medians."""
+        return self.steps_ms[LATENCY]['p50'] - self.steps_ms[NETWORK]['p50']
 
 
 def measure_transport(model: Path, provider: str, threads: int, pictures: Pictures,
@@ -106,11 +117,11 @@ def measure_transport(model: Path, provider: str, threads: int, pictures: Pictur
             rss_mb, gpu_mb = machine.resident_mb(node.pid), machine.gpu_memory_mb(node.pid)
     steady, full = figures['steady'], figures['full']
     results = min(steady['results'], full['results'])
-    if results < 2:
+    if results < 2 or LATENCY not in figures['steps']:
         raise BenchmarkError(f'only {results} of {repeat} pictures came back as poses: leave the '
                              'machine to the benchmark, or use a larger --repeat')
     return TransportTimes(full['rate_hz'], steady['p50_ms'], steady['p95_ms'], steady_rate_hz,
-                          steady['results'], steady['sent'], rss_mb, gpu_mb)
+                          figures['steps'], steady['results'], steady['sent'], rss_mb, gpu_mb)
 
 
 def _node_arguments(model: Path, provider: str, threads: int, pictures: Pictures) -> list[str]:
