@@ -25,7 +25,7 @@ MAX_CANDIDATES = 64
 #: The scale head was trained within these bounds (natural logarithm of pixels).
 LOG_SCALE_RANGE = (-1.9, 4.1)
 #: Probabilities are kept this far from 0 and 1 where their log-odds are taken.
-_LEAST_PROBABILITY = 1e-4
+LEAST_PROBABILITY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Candidates:
 
 def log_odds(p: np.ndarray) -> np.ndarray:
     """Natural logarithm of p / (1 - p), of any shape, finite."""
-    p = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    p = np.clip(p, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return np.log(p / (1 - p))
 
 

@@ -16,7 +16,9 @@
 
 from __future__ import annotations
 
-from dr_perception.core.candidates import Candidates, margins, MAX_CANDIDATES, read_cells
+from dr_perception.core.candidates import (Candidates, LEAST_PROBABILITY, LOG_SCALE_RANGE,
+                                           margins, MAX_CANDIDATES, read_cells)
+from dr_perception.core.compiled import library
 from dr_perception.core.network_spec import DecoderSpec
 from dr_perception.core.voting import vote
 import numpy as np
@@ -42,9 +44,11 @@ def find_candidates(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarra
 def join_peaks(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarray,
                spec: DecoderSpec) -> Candidates:
     """Peaks of centre heat with the keypoints that their cells answer; see ``find_candidates``."""
+    if library.LIBRARY is not None:
+        return _join_peaks_by_library(heat, offsets, log_scales, spec)
     K = log_scales.shape[0]
     planes, rows, columns = _peaks(heat, spec.peak_threshold)
-    order = np.argsort(-heat[planes, rows, columns])[:MAX_CANDIDATES]
+    order = np.argsort(-heat[planes, rows, columns], kind='stable')[:MAX_CANDIDATES]
     planes, rows, columns = planes[order], rows[order], columns[order]
     if len(order) == 0:
         return Candidates.none(K)
@@ -60,6 +64,20 @@ def join_peaks(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarray,
     joined = np.sqrt((weight * scale ** 2).sum(1) / total)
     return Candidates(planes, heat[planes, rows, columns].astype(np.float64), keypoints, joined,
                       margins(heat[:, rows, columns], planes), np.full(len(planes), np.nan))
+
+
+def _join_peaks_by_library(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarray,
+                           spec: DecoderSpec) -> Candidates:
+    """Return the same (``compiled/decoding.c``)."""
+    K, most = len(log_scales), MAX_CANDIDATES
+    kinds, margin = np.empty(most, np.int64), np.empty(most)
+    heats, keypoints, scale = np.empty(most), np.empty((most, K, 2)), np.empty((most, K))
+    M = library.run('dr_join_peaks', *heat.shape, K, heat, offsets, log_scales,
+                    spec.peak_threshold, most, spec.stride_px, spec.offset_unit_px,
+                    *LOG_SCALE_RANGE, LEAST_PROBABILITY, np.empty(most, np.int64), kinds, heats,
+                    keypoints, scale, margin)
+    return Candidates(kinds[:M], heats[:M], keypoints[:M], scale[:M], margin[:M],
+                      np.full(M, np.nan))
 
 
 def _peaks(heat: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

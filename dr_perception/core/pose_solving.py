@@ -23,11 +23,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.least_squares import (free_problem, Iterate, minimize, normal_equations,
-                                              plane_basis, PoseProblem)
-from dr_perception.core.pose_starts import camera_starts, plane_starts, SupportPlane
+from dr_perception.core.compiled import library
+from dr_perception.core.least_squares import (free_problem, HUBER, Iterate, minimize,
+                                              normal_equations, PoseProblem)
+from dr_perception.core.pose_starts import camera_starts, plane_hypotheses, SupportPlane
 from dr_perception.core.resting import RestingPoses
-from dr_perception.core.transforms import invert_transform
 import numpy as np
 
 #: An object leaves the plane when that lowers its robust cost (about chi squared) by more than
@@ -35,6 +35,8 @@ import numpy as np
 PLANE_COST_GAIN = 40.0
 #: What is believed of a size before the keypoints speak: a standard deviation, part of the size.
 SIZE_SIGMA = 0.5
+#: A rotation that no residual sees (a keypoint set on one axis) must not break the inverse.
+_LEAST_INFORMATION = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +80,7 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     if plane is None:
         owner, T = camera_starts(points_m, measured)
         return _best(free_problem(points_m, measured, sigma, owner), T, owner, M)[0]
-    owner, T, rests = plane_starts(measured, sigma, resting, plane)
-    T_camera_base = invert_transform(plane.T_base_camera)
-    normal = T_camera_base[:3, 2]
-    origin_height = plane.T_base_camera[2, 3] - plane.height_m
-    heights = np.array([resting[m].heights_m[r] for m, r in zip(owner, rests)])
-    sigmas = np.array([plane.sigma_m, plane.sigma_rad, plane.sigma_rad])
-    problem = PoseProblem(
-        points_m[owner], measured[owner], sigma[owner], plane_basis(normal),
-        heights - origin_height,
-        np.stack([-resting[m].downs[r] for m, r in zip(owner, rests)]),
-        np.array([resting[m].round_side[r] for m, r in zip(owner, rests)]),
-        np.tile(1 / sigmas, (len(owner), 1)))
-    standing, cost = _best(problem, T, owner, M)
+    standing, cost = _best(*plane_hypotheses(points_m, measured, sigma, resting, plane), M)
     doubted = np.flatnonzero(cost > PLANE_COST_GAIN)
     if len(doubted) == 0:
         return standing
@@ -133,6 +123,10 @@ def scaled_covariance(covariance: np.ndarray, factors: np.ndarray, plane: np.nda
         factors: (M,).
         plane: (M, 6, 6) of ``plane_information``; zeros where it took no part.
     """
+    if library.LIBRARY is not None:
+        result = np.empty((len(covariance), 6, 6))
+        library.run('dr_scaled_covariance', len(covariance), covariance, factors, plane, result)
+        return result
     inverse = (1 / factors)[:, None, None]
     result = np.linalg.inv(inverse * np.linalg.inv(covariance)
                            + np.maximum(0.0, 1 - inverse) * plane)
@@ -167,11 +161,12 @@ def _best(problem: PoseProblem, T: np.ndarray, owner: np.ndarray, count: int
           ) -> tuple[PoseFit, np.ndarray]:
     """Minimize every hypothesis; each candidate's best and its robust cost (count,)."""
     found = minimize(problem, T, owner)
+    if library.LIBRARY is not None:
+        return _best_by_library(problem, found, owner, count)
     order = np.lexsort((found.cost, owner))
     chosen = order[np.searchsorted(owner[order], np.arange(count))]
     found = found.take(chosen)
-    # A rotation that no residual sees (a keypoint set on one axis) must not break the inverse.
-    covariance = np.linalg.inv(normal_equations(found.r, found.J)[1] + 1e-3 * np.eye(6))
+    covariance = np.linalg.inv(normal_equations(found.r, found.J)[1] + _LEAST_INFORMATION * np.eye(6))
     on_plane = problem.weights[chosen, 0] > 0
     size_error, size_deviations = np.where(
         on_plane, _size_errors(problem.take(chosen), found), np.nan)
@@ -179,6 +174,20 @@ def _best(problem: PoseProblem, T: np.ndarray, owner: np.ndarray, count: int
     return PoseFit(found.T, (covariance + covariance.transpose(0, 2, 1)) / 2,
                    (found.r[:, :K2] ** 2).mean(1), on_plane, size_error, size_deviations
                    ), found.cost
+
+
+def _best_by_library(problem: PoseProblem, found: Iterate, owner: np.ndarray, count: int
+                     ) -> tuple[PoseFit, np.ndarray]:
+    """Return the same of what was minimized (``compiled/best_hypotheses.c``)."""
+    B, K = problem.sigma.shape
+    fit = PoseFit(np.empty((count, 4, 4)), np.empty((count, 6, 6)), np.empty(count),
+                  np.empty(count, bool), np.empty(count), np.empty(count))
+    cost = np.empty(count)
+    library.run('dr_best_hypotheses', B, K, count, owner, problem.points_m, problem.weights,
+                HUBER, _LEAST_INFORMATION, SIZE_SIGMA, found.T, found.r, found.J, found.cost,
+                fit.T_camera_object, fit.covariance, fit.misfit, fit.on_plane, fit.size_error,
+                fit.size_deviations, cost)
+    return fit, cost
 
 
 def _size_errors(problem: PoseProblem, at: Iterate) -> np.ndarray:
@@ -197,7 +206,7 @@ def _size_errors(problem: PoseProblem, at: Iterate) -> np.ndarray:
     scale[:, :K2] = (at.J[:, :K2, :3].reshape(count, -1, 2, 3) @ arms[..., None]
                      ).reshape(count, K2, 1)
     gradient, hessian = normal_equations(at.r, np.concatenate([at.J, scale], 2))
-    hessian = hessian + np.diag([1e-3] * 6 + [SIZE_SIGMA ** -2])
+    hessian = hessian + np.diag([_LEAST_INFORMATION] * 6 + [SIZE_SIGMA ** -2])
     inverse = np.linalg.inv(hessian)
     error = np.abs((inverse[:, 6] * gradient).sum(1))
     return np.stack([error, error / np.sqrt(inverse[:, 6, 6])])

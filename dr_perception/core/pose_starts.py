@@ -17,15 +17,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 from dr_perception.core.compiled import library
+from dr_perception.core.least_squares import plane_basis, PoseProblem
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.transforms import rotation_from_rotvec
 import numpy as np
 
 #: Hypotheses kept per candidate after the coarse search.
 KEPT_HYPOTHESES = 3
+#: A ray above the horizon meets no table: a ray of z = 1 goes down by this at least.
+_LEAST_DOWN = -1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,16 @@ class SupportPlane:
     height_m: float
     sigma_m: float
     sigma_rad: float
+
+    @cached_property
+    def basis(self) -> np.ndarray:
+        """(3, 3) two directions in the plane and its normal, in the camera's frame."""
+        return plane_basis(self.T_base_camera[2, :3])
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """(3,) how far height and the two tilts are trusted: 1 / m, 1 / rad."""
+        return 1 / np.array([self.sigma_m, self.sigma_rad, self.sigma_rad])
 
 
 def camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,26 +102,58 @@ def _mirrored(T: np.ndarray) -> np.ndarray:
     return mirrored
 
 
-def plane_starts(measured: np.ndarray, sigma: np.ndarray,
-                 resting: list[RestingPoses], plane: SupportPlane
-                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return starts on the plane: every resting face and yaw is tried, the best few are kept."""
+def plane_hypotheses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
+                     resting: list[RestingPoses], plane: SupportPlane
+                     ) -> tuple[PoseProblem, np.ndarray, np.ndarray]:
+    """Return hypotheses on the plane: every resting face and yaw is tried, the best few are kept.
+
+    Args:
+        points_m, measured, sigma, resting, plane: see ``pose_solving.solve_poses``; M of them.
+
+    Returns:
+        The problem of B hypotheses, their starts (B, 4, 4) and their candidates (B,).
+    """
+    if library.LIBRARY is not None:
+        return _plane_hypotheses_by_library(points_m, measured, sigma, resting, plane)
     R_base_camera, eye = plane.T_base_camera[:3, :3], plane.T_base_camera[:3, 3]
     M = len(measured)
     rays = np.concatenate([measured[:, 0], np.ones((M, 1))], 1)     # z = 1, camera's axes
-    down = np.minimum(rays @ R_base_camera[2], -1e-3)   # a ray above the horizon meets no table
-    search = _best_starts if library.LIBRARY is None else _best_starts_by_library
+    down = np.minimum(rays @ R_base_camera[2], _LEAST_DOWN)
     owner, found = [], []
     for m, rest in enumerate(resting):
-        best, reach = search(rest, R_base_camera, plane.height_m - eye[2], down[m], rays[m],
-                             measured[m], sigma[m])
+        best, reach = _best_starts(rest, R_base_camera, plane.height_m - eye[2], down[m], rays[m],
+                                   measured[m], sigma[m])
         owner += [m] * len(best)
-        found += [(rest.start_rest[i], rest.start_rotations[i], reach[i]) for i in best]
-    rests, rotations, reaches = zip(*found)
+        found += [(rest, rest.start_rest[i], rest.start_rotations[i], reach[i]) for i in best]
     T = np.tile(np.eye(4), (len(owner), 1, 1))
-    T[:, :3, :3] = R_base_camera.T @ np.stack(rotations)
-    T[:, :3, 3] = np.array(reaches)[:, None] * rays[owner]
-    return np.array(owner), T, np.array(rests)
+    T[:, :3, :3] = R_base_camera.T @ np.stack([rotation for _, _, rotation, _ in found])
+    T[:, :3, 3] = np.array([reach for *_, reach in found])[:, None] * rays[owner]
+    heights = np.array([rest.heights_m[face] for rest, face, *_ in found])
+    return PoseProblem(
+        points_m[owner], measured[owner], sigma[owner], plane.basis,
+        heights + plane.height_m - eye[2],
+        np.stack([-rest.downs[face] for rest, face, *_ in found]),
+        np.array([rest.round_side[face] for rest, face, *_ in found]),
+        np.tile(plane.weights, (len(owner), 1))), T, np.array(owner)
+
+
+def _plane_hypotheses_by_library(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
+                                 resting: list[RestingPoses], plane: SupportPlane
+                                 ) -> tuple[PoseProblem, np.ndarray, np.ndarray]:
+    """Return the same (``compiled/plane_hypotheses.c``)."""
+    M, K = sigma.shape
+    most = M * KEPT_HYPOTHESES
+    owner, T = np.empty(most, np.int64), np.empty((most, 4, 4))
+    problem = PoseProblem(
+        np.empty((most, K, 3)), np.empty((most, K, 2)), np.empty((most, K)), plane.basis,
+        np.empty(most), np.empty((most, 3)), np.empty(most, bool), np.empty((most, 3)))
+    B = library.run(
+        'dr_plane_hypotheses', M, K, KEPT_HYPOTHESES, np.stack([rest.memory.row for rest in
+                                                                resting]),
+        points_m, measured, sigma, plane.T_base_camera, plane.height_m, _LEAST_DOWN,
+        plane.weights, owner, T, problem.points_m, problem.measured, problem.sigma,
+        problem.offset_m, problem.up, problem.round_up, problem.weights)
+    return problem.take(slice(B)), T[:B], owner[:B]
 
 
 def _best_starts(rest: RestingPoses, R_base_camera: np.ndarray, depth_m: float, down: float,
@@ -134,16 +180,3 @@ def _best_starts(rest: RestingPoses, R_base_camera: np.ndarray, depth_m: float, 
     ends = np.append(rest.group_begin[1:], len(misfit))
     return np.array([begin + np.argmin(misfit[begin:end]) for begin, end in
                      zip(rest.group_begin[faces], ends[faces])]), reach
-
-
-def _best_starts_by_library(rest: RestingPoses, R_base_camera: np.ndarray, depth_m: float,
-                            down: float, ray: np.ndarray, measured: np.ndarray,
-                            sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same (``compiled/pose_starts.c``)."""
-    S, K = rest.start_points_m.shape[:2]
-    count = min(KEPT_HYPOTHESES, len(rest.group_begin))
-    best, reach = np.empty(count, np.int64), np.empty(S)
-    library.run('dr_plane_starts', S, K, len(rest.group_begin), rest.start_points_m,
-                rest.start_heights_m, rest.group_begin, R_base_camera, depth_m, down, ray,
-                measured, sigma, count, best, reach)
-    return best, reach

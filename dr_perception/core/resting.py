@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.transforms import rotation_about, rotation_from_rotvec
@@ -26,6 +27,14 @@ import numpy as np
 YAW_STEPS = 16
 #: Sides of a round object that are tried; in between, any side is allowed.
 ROUND_SIDES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Lengths and addresses of arrays, and the arrays, which must live as long."""
+
+    row: np.ndarray
+    arrays: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +61,17 @@ class RestingPoses:
     start_rest: np.ndarray
     group_begin: np.ndarray
     start_heights_m: np.ndarray
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Where the loops in C find it (``compiled/plane_hypotheses.c``: ``Rest``)."""
+        arrays = tuple(np.ascontiguousarray(array, kind) for array, kind in (
+            (self.start_points_m, np.float64), (self.start_heights_m, np.float64),
+            (self.start_rotations, np.float64), (self.start_rest, np.int64),
+            (self.group_begin, np.int64), (self.downs, np.float64),
+            (self.heights_m, np.float64), (self.round_side, np.bool_)))
+        return Memory(np.array([len(self.start_rest), len(self.group_begin),
+                                *(array.ctypes.data for array in arrays)], np.int64), arrays)
 
     @classmethod
     def of(cls, model: ObjectModel) -> RestingPoses:

@@ -36,8 +36,12 @@ SWITCH = 'DR_PERCEPTION_COMPILED'
 #: Arguments: i int, l int64, d double; arrays: D double, F float, L int64, B bool, U uint8; those
 #: that are written end with '!'.
 _FUNCTIONS = {
+    'dr_join_peaks': 'i i i i F F F d i d d d d d L! L! D! D! D! D!',
+    'dr_scaled_covariance': 'l D D D D!',
+    'dr_inverses': 'l D D!',
     'dr_minimize': 'l i D D D D D D B D L l i i d d d D! D! D! D! D!',
-    'dr_plane_starts': 'i i i D D L D d d D D D i L! D!',
+    'dr_plane_hypotheses': 'i i i L D D D D d d D L! D! D! D! D! D! D! B! D!',
+    'dr_best_hypotheses': 'i i i L D D d d d D D D D D! D! D! B! D! D! D!',
     'dr_visible_edge_points': 'l l i i d D D D D B B L D D! D! B! D! B!',
     'dr_edge_normals': 'l i D D B D d d D! D!',
     'dr_profile_places': 'l i i i i i i D D B B! F!',
@@ -104,11 +108,12 @@ _CODES = {name: [(_ARRAYS.get(code[0]), code.endswith('!')) for code in codes.sp
           for name, codes in _FUNCTIONS.items()}
 
 
-def run(name: str, *arguments: int | float | np.ndarray) -> None:
+def run(name: str, *arguments: int | float | np.ndarray) -> int:
     """Call a function of the library.
 
     Arrays that are read are converted; those that are written must be of the right type,
-    writable and in C's order. What their shapes have to be, the C files say.
+    writable and in C's order. What their shapes have to be, and what is returned, the C files
+    say.
 
     Raises:
         TypeError: what would be written is none of that.
@@ -125,5 +130,7 @@ def run(name: str, *arguments: int | float | np.ndarray) -> None:
             except TypeError:                           # the array is read-only
                 argument = array.ctypes
         values.append(argument)
-    if getattr(LIBRARY, name)(*values) < 0:
+    answer = getattr(LIBRARY, name)(*values)
+    if answer < 0:
         raise MemoryError(f'{name} had no memory')
+    return answer

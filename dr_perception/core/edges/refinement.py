@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dr_perception.core.camera import PinholeCamera
+from dr_perception.core.compiled import library
 from dr_perception.core.edges.edge_points import visible_edge_points
 from dr_perception.core.edges.evidence import edge_evidence, EVIDENCE_COUNT
 from dr_perception.core.edges.fitting import EdgeFit, step_towards_edges
@@ -92,7 +93,7 @@ class EdgeRefinement:
                            none)
         image = smoothed(image_rgb,
                          _region(camera, T_camera_object, self._edges.reach_m[kinds]))
-        prior = np.linalg.inv(covariance)
+        prior = _inverses(covariance)
         # Poses move by so little that the outline stays on the same part of the object.
         points = visible_edge_points(self._edges, kinds, T_camera_object)
         fit = EdgeFit.begin(T_camera_object, prior)
@@ -102,10 +103,19 @@ class EdgeRefinement:
         shift = (fit.moved * (prior @ fit.moved[..., None])[..., 0]).sum(1)
         good = points.is_seen & np.isfinite(fit.T).all((1, 2)) & (shift < _FARTHEST)
         return Refined(np.where(good[:, None, None], fit.T, T_camera_object),
-                       np.where(good[:, None, None], np.linalg.inv(fit.information), covariance),
+                       np.where(good[:, None, None], _inverses(fit.information), covariance),
                        np.where(good, shift, 0.0), edge_evidence(profiles, points.on_outline),
                        np.where(good, fit.size_chi_squared, 0.0),
                        np.where(good, fit.size_error, 0.0))
+
+
+def _inverses(matrices: np.ndarray) -> np.ndarray:
+    """Of (M, 6, 6)."""
+    if library.LIBRARY is None:
+        return np.linalg.inv(matrices)
+    result = np.empty(matrices.shape)
+    library.run('dr_inverses', len(matrices), matrices, result)
+    return result
 
 
 def _region(camera: PinholeCamera, T: np.ndarray, reach_m: np.ndarray

@@ -13,9 +13,11 @@
 # limitations under the License.
 
 """The compiled loops answer as numpy does."""
-from dr_perception.core import least_squares, pose_starts
+from types import SimpleNamespace
+
+from dr_perception.core import decoding, least_squares, pose_solving, pose_starts
 from dr_perception.core.compiled import library
-from dr_perception.core.edges import edge_points, evidence, fitting, profiles
+from dr_perception.core.edges import edge_points, evidence, fitting, profiles, refinement
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement
 from dr_perception.core.least_squares import PoseProblem
@@ -95,9 +97,52 @@ def test_starts_are_the_same(both, catalogue, T_base_camera, name):
     plane = pose_starts.SupportPlane(T_base_camera, 0.02, 0.001, 0.01)
     measured = rng.uniform(-0.2, 0.2, (20, 1, 2)) + rng.uniform(-0.04, 0.04, (20, 9, 2))
     sigma = rng.uniform(0.5, 3, (20, 9)) / 600
-    compiled, numpy = both(lambda: pose_starts.plane_starts(measured, sigma, [rest] * 20, plane))
-    for mine, theirs in zip(compiled, numpy):
+    points_m = np.tile(catalogue[name].keypoints_m, (20, 1, 1))
+    compiled, numpy = both(lambda: pose_starts.plane_hypotheses(
+        points_m, measured, sigma, [rest] * 20, plane))
+    _same(compiled[0], numpy[0], atol=1e-12)
+    for mine, theirs in zip(compiled[1:], numpy[1:]):
         assert np.allclose(mine, theirs, atol=1e-12)
+
+
+def test_the_best_are_the_same(both):
+    for seed in range(100):
+        problem, starts, owner = _problem(np.random.default_rng(seed))
+        owner = np.unique(owner, return_inverse=True)[1]
+        found = least_squares.minimize(problem, starts, owner)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pose_solving, 'minimize', lambda *arguments: found)
+            compiled, numpy = both(lambda: pose_solving._best(problem, starts, owner,
+                                                              owner.max() + 1))
+        _same(compiled[0], numpy[0], rtol=1e-7, atol=1e-12)
+        assert np.array_equal(compiled[1], numpy[1])
+
+
+@MANY
+@SEEDS
+def test_candidates_are_the_same(both, seed):
+    rng = np.random.default_rng(seed)
+    kinds, height, width, K = (int(rng.integers(low, 12)) for low in (1, 1, 1, 1))
+    # Few levels of heat: ties, and the strongest peaks beyond the most that are kept.
+    heat = (rng.integers(0, 9, (kinds, height, width)) / 8).astype(np.float32)
+    offsets = rng.normal(0, 2, (2 * K, height, width)).astype(np.float32)
+    log_scales = rng.normal(1, 3, (K, height, width)).astype(np.float32)
+    spec = SimpleNamespace(stride_px=4, peak_threshold=0.375, offset_unit_px=8.0)
+    compiled, numpy = both(lambda: decoding.join_peaks(heat, offsets, log_scales, spec))
+    _same(compiled, numpy, rtol=1e-4, atol=1e-4)
+    if heat.max() < 0.375:
+        assert len(compiled) == 0
+
+
+def test_covariances_are_the_same(both):
+    rng = np.random.default_rng(2)
+    A = rng.normal(size=(50, 6, 6))
+    covariance = A @ A.transpose(0, 2, 1) + 1e-3 * np.eye(6)
+    plane = pose_solving.plane_information(np.eye(4), 0.01, 0.1) * (rng.random((50, 1, 1)) < 0.5)
+    for function in (lambda: pose_solving.scaled_covariance(
+            covariance, np.exp(np.linspace(-2, 2, 50)), plane),
+            lambda: refinement._inverses(covariance)):
+        assert np.allclose(*both(function), rtol=1e-6, atol=1e-9)
 
 
 def _hypotheses(rng, count):
