@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dr_perception.ros.publishers.events import SeldomEvents
 from rclpy.lifecycle import LifecyclePublisher, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
@@ -51,6 +52,7 @@ class TransitionPublisher(LifecyclePublisher):
 def create_transition_publisher(node: Any, kind: type, topic: str,
                                 qos: QoSProfile) -> TransitionPublisher:
     """Return a publisher of a lifecycle node; ``destroy_lifecycle_publisher`` ends it."""
-    publisher = node.create_publisher(kind, topic, qos, publisher_class=TransitionPublisher)
+    publisher = node.create_publisher(kind, topic, qos, callback_group=SeldomEvents(),
+                                      publisher_class=TransitionPublisher)
     node.add_managed_entity(publisher)
     return publisher
