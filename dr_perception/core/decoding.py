@@ -16,8 +16,8 @@
 
 from __future__ import annotations
 
-from dr_perception.core.candidates import (Candidates, LEAST_PROBABILITY, LOG_SCALE_RANGE,
-                                           margins, MAX_CANDIDATES, read_cells)
+from dr_perception.core.candidates import (Candidates, LEAST_PROBABILITY, LOG_SCALE_RANGE, margins,
+                                           MAX_CANDIDATES, read_cells)
 from dr_perception.core.compiled import library
 from dr_perception.core.network_spec import DecoderSpec
 from dr_perception.core.voting import vote

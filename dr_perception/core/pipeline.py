@@ -25,27 +25,24 @@ import time
 from typing import Protocol
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.candidates import Candidates, log_odds
+from dr_perception.core.candidates import Candidates
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.decoding import find_candidates
 from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement, Refined
 from dr_perception.core.plane_scale import plane_channel, with_channel
-from dr_perception.core.pose_solving import (plane_information, PoseFit, scaled_covariance,
-                                             shift_covariance, solve_poses, SupportPlane)
+from dr_perception.core.pose_solving import (PoseFit, scaled_covariance, shift_covariance,
+                                             solve_poses)
 from dr_perception.core.preprocessing import network_input, NetworkInput
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import covariance_factors, score, score_features
 from dr_perception.core.silhouette import SilhouetteArea
+from dr_perception.core.support_plane import SupportPlane
+from dr_perception.core.suppression import strongest, without_shadowed
 from dr_perception.core.trained_range import TrainedRange
 from dr_perception.core.transforms import check_transform
 import numpy as np
 
-#: Two detections whose centres are nearer than this part of their apparent size are one object.
-SAME_PLACE = 0.3
-#: A candidate is not even solved where another stands whose log-odds are higher by this. Of two
-#: kinds at one place, the heat knows better than edges and fit do: docs/model.md.
-SHADOWED_LOG_ODDS = 0.8
 #: Standard deviation of a Laplace law of scale 1.
 LAPLACE_DEVIATION = np.sqrt(2.0)
 
@@ -113,6 +110,7 @@ class PosePipeline:
         self._edges = EdgeRefinement(MeshEdges(contract.objects))
         self._diameters_m = np.array([model.diameter_m for model in contract.objects])
         self._timing_ms: dict[str, float] = {}
+        self._support: SupportPlane | None = None
         self._plane_place: tuple | None = None      # what ``_plane_channel`` is of
         self._plane_channel = np.zeros((0, 0), np.uint8)
 
@@ -153,7 +151,8 @@ class PosePipeline:
                                          decoder.covariance_weights),
             covariance_factors(raw.features, decoder.camera_covariance_scale,
                                decoder.camera_covariance_weights))
-        kept = [i for i in self._strongest(raw, presence)
+        kept = [i for i in strongest(presence, raw.fit.T_camera_object[:, :3, 3],
+                                     self._diameters_m[kinds])
                 if presence[i] >= decoder.score_threshold]
         covariance = scaled_covariance(raw.fit.covariance, scales,
                                        raw.plane * (not decoder.plane_scaled))
@@ -173,8 +172,8 @@ class PosePipeline:
                T_base_camera: np.ndarray | None = None) -> RawDetections:
         """All candidates with their poses, before score, suppression and threshold."""
         start = time.perf_counter()
-        if T_base_camera is not None:
-            T_base_camera = check_transform(T_base_camera, 'T_base_camera')
+        support = self._support_plane(T_base_camera)
+        T_base_camera = None if support is None else support.T_base_camera
         prepared = network_input(image_rgb, camera, self.contract.input)
         graph_image = self._graph_image(prepared, T_base_camera)
         prepared_at = time.perf_counter()
@@ -182,13 +181,11 @@ class PosePipeline:
         run_at = time.perf_counter()
         candidates = self._candidates(outputs, prepared)
         decoded_at = time.perf_counter()
-        fit = self._solve(candidates, prepared.camera, T_base_camera)
-        decoder = self.contract.decoder
+        fit = self._solve(candidates, prepared.camera, support)
         plane, normals = np.zeros((len(candidates), 6, 6)), np.zeros((len(candidates), 3))
-        if T_base_camera is not None:
+        if support is not None:
             normals[fit.on_plane] = T_base_camera[2, :3]
-            plane[fit.on_plane] = plane_information(T_base_camera, decoder.plane_sigma_m,
-                                                    decoder.tilt_sigma_rad)
+            plane[fit.on_plane] = support.information
         refined = self._refine(candidates, fit, prepared, plane)
         if refined is not None:
             fit = replace(fit, T_camera_object=refined.T_camera_object,
@@ -201,7 +198,20 @@ class PosePipeline:
             'preprocess': (prepared_at - start) * 1e3, 'network': (run_at - prepared_at) * 1e3,
             'decode': (decoded_at - run_at) * 1e3, 'pose': (done_at - decoded_at) * 1e3}
         return RawDetections(candidates, fit, features, plane, shift_covariance(
-            fit.T_camera_object[:, :3, 3], prepared.camera, normals, decoder.image_sigma_px))
+            fit.T_camera_object[:, :3, 3], prepared.camera, normals,
+            self.contract.decoder.image_sigma_px))
+
+    def _support_plane(self, T_base_camera: np.ndarray | None) -> SupportPlane | None:
+        """Return the plane; most cameras stand still, and what it gives is computed once."""
+        if T_base_camera is None:
+            return None
+        before = self._support
+        if before is None or not np.array_equal(before.T_base_camera, T_base_camera):
+            decoder = self.contract.decoder
+            self._support = SupportPlane(
+                check_transform(T_base_camera, 'T_base_camera').copy(),
+                self.contract.support_plane_z_m, decoder.plane_sigma_m, decoder.tilt_sigma_rad)
+        return self._support
 
     def _graph_image(self, prepared: NetworkInput, T_base_camera: np.ndarray | None
                      ) -> np.ndarray:
@@ -228,19 +238,14 @@ class PosePipeline:
         finite = np.isfinite(found.keypoints_px).all((1, 2))
         inside = ((centre > -1).all(1) & (centre[:, 0] < prepared.content_width_px)
                   & (centre[:, 1] < prepared.content_height_px))
-        return _without_shadowed(found.take(finite & inside))
+        return without_shadowed(found.take(finite & inside))
 
     def _solve(self, candidates: Candidates, camera: PinholeCamera,
-               T_base_camera: np.ndarray | None) -> PoseFit:
+               plane: SupportPlane | None) -> PoseFit:
         M, K = candidates.scale_px.shape
         measured = camera.normalize(candidates.keypoints_px.reshape(-1, 2)).reshape(M, K, 2)
         focal_px = np.sqrt(camera.fx_px * camera.fy_px)
         sigma = candidates.scale_px * LAPLACE_DEVIATION / focal_px
-        decoder = self.contract.decoder
-        plane = None
-        if T_base_camera is not None:
-            plane = SupportPlane(T_base_camera, self.contract.support_plane_z_m,
-                                 decoder.plane_sigma_m, decoder.tilt_sigma_rad)
         kinds = candidates.object_index
         return solve_poses(self._keypoints_m[kinds], measured, sigma,
                            [self._resting[k] for k in kinds], plane)
@@ -264,37 +269,3 @@ class PosePipeline:
             areas[i] = self._silhouettes[candidates.object_index[i]].pixels(
                 fit.T_camera_object[i], camera)
         return areas
-
-    def _strongest(self, raw: RawDetections, scores: np.ndarray) -> list[int]:
-        """Return indices by falling score, without those that stand where a stronger one stands.
-
-        One object often raises a peak in the heat-map of a similar kind too; the centres then
-        fall together in the picture.
-        """
-        t = raw.fit.T_camera_object[:, :3, 3]
-        z = np.maximum(t[:, 2], 1e-3)
-        centre = t[:, :2] / z[:, None]
-        size = self._diameters_m[raw.candidates.object_index] / z
-        same = _same_place(centre, size)
-        kept: list[int] = []
-        for i in np.argsort(-scores):
-            if t[i, 2] > 0 and not same[i, kept].any():
-                kept.append(int(i))
-        return kept
-
-
-def _same_place(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(M, M) bool, which of M things stand in one place: centres (M, 2), sizes (M,)."""
-    apart = centres[:, None] - centres
-    distance = np.hypot(apart[..., 0], apart[..., 1])
-    return distance <= SAME_PLACE * np.minimum(sizes[:, None], sizes)
-
-
-def _without_shadowed(candidates: Candidates) -> Candidates:
-    """Without those that a far surer candidate of the same place would suppress anyway."""
-    centre = candidates.keypoints_px[:, 0]
-    extent = np.ptp(candidates.keypoints_px, axis=1).max(1)
-    strength = log_odds(candidates.heat)
-    shadowed = (_same_place(centre, extent)
-                & (strength - strength[:, None] > SHADOWED_LOG_ODDS)).any(1)
-    return candidates if not shadowed.any() else candidates.take(~shadowed)

@@ -26,8 +26,9 @@ from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.compiled import library
 from dr_perception.core.least_squares import (free_problem, HUBER, Iterate, minimize,
                                               normal_equations, PoseProblem)
-from dr_perception.core.pose_starts import camera_starts, plane_hypotheses, SupportPlane
+from dr_perception.core.pose_starts import camera_starts, plane_hypotheses
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.support_plane import SupportPlane
 import numpy as np
 
 #: An object leaves the plane when that lowers its robust cost (about chi squared) by more than
@@ -95,22 +96,6 @@ def solve_poses(points_m: np.ndarray, measured: np.ndarray, sigma: np.ndarray,
     return standing
 
 
-def plane_information(T_base_camera: np.ndarray, sigma_m: float, sigma_rad: float) -> np.ndarray:
-    """(6, 6) what the support plane says of a pose on it, along the camera's axes.
-
-    Args:
-        T_base_camera: (4, 4) pose of the camera in the base frame.
-        sigma_m: trust in the plane's height.
-        sigma_rad: trust in its direction.
-    """
-    normal = T_base_camera[2, :3]
-    across = np.outer(normal, normal)
-    information = np.zeros((6, 6))
-    information[:3, :3] = across / sigma_m ** 2
-    information[3:, 3:] = (np.eye(3) - across) / sigma_rad ** 2
-    return information
-
-
 def scaled_covariance(covariance: np.ndarray, factors: np.ndarray, plane: np.ndarray
                       ) -> np.ndarray:
     """Scale covariances, except for what the support plane says.
@@ -121,7 +106,7 @@ def scaled_covariance(covariance: np.ndarray, factors: np.ndarray, plane: np.nda
     Args:
         covariance: (M, 6, 6).
         factors: (M,).
-        plane: (M, 6, 6) of ``plane_information``; zeros where it took no part.
+        plane: (M, 6, 6) of ``SupportPlane.information``; zeros where it took no part.
     """
     if library.LIBRARY is not None:
         result = np.empty((len(covariance), 6, 6))
@@ -166,7 +151,8 @@ def _best(problem: PoseProblem, T: np.ndarray, owner: np.ndarray, count: int
     order = np.lexsort((found.cost, owner))
     chosen = order[np.searchsorted(owner[order], np.arange(count))]
     found = found.take(chosen)
-    covariance = np.linalg.inv(normal_equations(found.r, found.J)[1] + _LEAST_INFORMATION * np.eye(6))
+    information = normal_equations(found.r, found.J)[1] + _LEAST_INFORMATION * np.eye(6)
+    covariance = np.linalg.inv(information)
     on_plane = problem.weights[chosen, 0] > 0
     size_error, size_deviations = np.where(
         on_plane, _size_errors(problem.take(chosen), found), np.nan)

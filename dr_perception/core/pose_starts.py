@@ -16,13 +16,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import cv2
 from dr_perception.core.compiled import library
-from dr_perception.core.least_squares import plane_basis, PoseProblem
+from dr_perception.core.least_squares import PoseProblem
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.support_plane import SupportPlane
 from dr_perception.core.transforms import rotation_from_rotvec
 import numpy as np
 
@@ -30,26 +28,6 @@ import numpy as np
 KEPT_HYPOTHESES = 3
 #: A ray above the horizon meets no table: a ray of z = 1 goes down by this at least.
 _LEAST_DOWN = -1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class SupportPlane:
-    """The plane z = height of the base frame, and how far it is trusted."""
-
-    T_base_camera: np.ndarray
-    height_m: float
-    sigma_m: float
-    sigma_rad: float
-
-    @cached_property
-    def basis(self) -> np.ndarray:
-        """(3, 3) two directions in the plane and its normal, in the camera's frame."""
-        return plane_basis(self.T_base_camera[2, :3])
-
-    @cached_property
-    def weights(self) -> np.ndarray:
-        """(3,) how far height and the two tilts are trusted: 1 / m, 1 / rad."""
-        return 1 / np.array([self.sigma_m, self.sigma_rad, self.sigma_rad])
 
 
 def camera_starts(points_m: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import transform_points
 import numpy as np
 
 #: Keys of the contract's ``trained_range``: [low, high] each.
@@ -63,11 +62,12 @@ class TrainedRange:
 def _part_outside(T_camera_object: np.ndarray, outlines_m: Sequence[np.ndarray],
                   camera: PinholeCamera) -> np.ndarray:
     """(M,) part of each outline's points that the picture does not show."""
-    pixels = camera.project(np.concatenate([
-        transform_points(T, points) for T, points in zip(T_camera_object, outlines_m)]))
+    counts = np.array([len(points) for points in outlines_m])
+    T = np.repeat(T_camera_object, counts, axis=0)      # few calls for all are fast
+    points_camera = (T[:, :3, :3] @ np.concatenate(outlines_m)[..., None])[..., 0] + T[:, :3, 3]
+    pixels = camera.project(points_camera)
     inside = ((pixels >= -0.5)
               & (pixels < [camera.width_px - 0.5, camera.height_px - 0.5])).all(1)
-    counts = np.array([len(points) for points in outlines_m])
     begins = np.concatenate([[0], np.cumsum(counts)[:-1]])
     return 1 - np.add.reduceat(inside.astype(float), begins) / counts
 

@@ -26,7 +26,8 @@ from dr_perception.core.message_values import (clean_frame_id, NS_PER_S, stamp_t
                                                transform_from_message, transform_from_seven)
 from dr_perception.core.transforms import (make_transform, quat_xyzw_from_rotation,
                                            rotate_covariance, rotation_from_quat_xyzw)
-from geometry_msgs.msg import Pose, PoseWithCovariance, TransformStamped
+from geometry_msgs.msg import (Point, Pose, PoseWithCovariance, Quaternion, TransformStamped,
+                               Vector3)
 import numpy as np
 from std_msgs.msg import Header
 
@@ -65,16 +66,14 @@ def pose_from_matrix(T_frame_object: np.ndarray) -> Pose:
 
 def fill_pose(message: Pose, T_frame_object: np.ndarray) -> None:
     """Write ``T_frame_object`` (4x4) into a geometry_msgs/Pose."""
-    _fill(message.position, T_frame_object[:3, 3])
-    _fill(message.orientation, quat_xyzw_from_rotation(T_frame_object[:3, :3]), 'xyzw')
+    _fill(message.position, message.orientation, T_frame_object)
 
 
 def transform_stamped(header: Header, child_frame_id: str,
                       T_header_child: np.ndarray) -> TransformStamped:
     """Return the geometry_msgs/TransformStamped of ``T_header_child`` (4x4)."""
     message = TransformStamped(header=header, child_frame_id=child_frame_id)
-    _fill(message.transform.translation, T_header_child[:3, 3])
-    _fill(message.transform.rotation, quat_xyzw_from_rotation(T_header_child[:3, :3]), 'xyzw')
+    _fill(message.transform.translation, message.transform.rotation, T_header_child)
     return message
 
 
@@ -97,6 +96,7 @@ def fill_pose_with_covariance(message: PoseWithCovariance, T_frame_object: np.nd
     message.covariance = np.ascontiguousarray(covariance, dtype=np.float64).reshape(36).copy()
 
 
-def _fill(message: object, values: np.ndarray, names: str = 'xyz') -> None:
-    for name, value in zip(names, np.asarray(values, np.float64).tolist()):
-        setattr(message, name, value)
+def _fill(position: Point | Vector3, orientation: Quaternion, T: np.ndarray) -> None:
+    position.x, position.y, position.z = np.asarray(T[:3, 3], np.float64).tolist()
+    (orientation.x, orientation.y, orientation.z,
+     orientation.w) = quat_xyzw_from_rotation(T[:3, :3]).tolist()

@@ -38,6 +38,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
+    from dr_perception.core.pipeline import Detection
 
 
 class StaleImageError(PerceptionError):
@@ -112,8 +113,7 @@ class FrameProcessor:
             detections, names = self._tracking.follow(
                 detections, PictureOrigin(stamp_ns, now_ns, camera_frame, T_base_camera), settings)
         header = header_in_frame(image.header, settings.target_frame or image.header.frame_id)
-        instances = tuple(self._instance(d, name, T_output_camera)
-                          for d, name in zip(detections, names))
+        instances = self._instances(detections, names, T_output_camera)
         timing_ms = {'image': (read_s - start_s) * 1e3, **self._estimator.last_timing_ms,
                      'result': (time.perf_counter() - estimated_s) * 1e3}
         return FrameResult(header, image.header, image_rgb, camera, instances, timing_ms)
@@ -145,13 +145,17 @@ class FrameProcessor:
         return self._transforms.lookup(target, camera_frame, stamp_ns,
                                        settings.transform_timeout_s)
 
-    def _instance(self, detection: object, name: str,
-                  T_output_camera: np.ndarray) -> ObjectInstance:
-        return ObjectInstance(
-            detection.object_name, name, float(detection.score), detection.T_camera_object,
-            T_output_camera @ detection.T_camera_object,
-            rotate_covariance(T_output_camera[:3, :3], detection.covariance),
-            *self._boxes[detection.object_name])
+    def _instances(self, detections: list[Detection], names: list[str],
+                   T_output_camera: np.ndarray) -> tuple[ObjectInstance, ...]:
+        if not detections:
+            return ()
+        poses = T_output_camera @ np.stack([d.T_camera_object for d in detections])
+        covariances = rotate_covariance(T_output_camera[:3, :3],
+                                        np.stack([d.covariance for d in detections]))
+        return tuple(
+            ObjectInstance(d.object_name, name, float(d.score), d.T_camera_object, pose,
+                           covariance, *self._boxes[d.object_name])
+            for d, name, pose, covariance in zip(detections, names, poses, covariances))
 
 
 def _box(model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:

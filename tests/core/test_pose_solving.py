@@ -16,9 +16,9 @@
 from dr_perception.core import least_squares
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.least_squares import residuals_and_jacobian
-from dr_perception.core.pose_solving import (plane_information, scaled_covariance,
-                                             shift_covariance, solve_poses, SupportPlane)
+from dr_perception.core.pose_solving import scaled_covariance, shift_covariance, solve_poses
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.support_plane import SupportPlane
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            rotation_about, rotation_from_rotvec,
                                            rotvec_from_rotation, transform_points)
@@ -328,20 +328,19 @@ def test_information_of_the_plane_is_that_of_its_residuals(catalogue, resting_po
     vague = SupportPlane(plane.T_base_camera, 0.0, 1.0, 10.0)
     without = _solve(catalogue['cube'], pose, vague, sigma_px=50.0)
     gained = np.linalg.inv(fit.covariance[0]) - np.linalg.inv(without.covariance[0])
-    expected = plane_information(plane.T_base_camera, 0.001, 0.01)
+    expected = plane.information
     assert np.allclose(gained, expected, atol=1e-3 * np.abs(expected).max())
 
 
 def test_scaling_leaves_what_the_plane_says(catalogue, resting_pose, plane):
     """Ten times the keypoints' variance, the plane's as it was."""
     pose = resting_pose(catalogue['cube'])[None]
-    measured = plane_information(plane.T_base_camera, plane.sigma_m, plane.sigma_rad)
     near, far = (_solve(catalogue['cube'], pose, plane, sigma_px=sigma).covariance
                  for sigma in (1.0, np.sqrt(10.0)))
-    scaled = scaled_covariance(near, np.array([10.0]), measured[None])
+    scaled = scaled_covariance(near, np.array([10.0]), plane.information[None])
     assert np.allclose(scaled, far, rtol=1e-3, atol=1e-3 * np.abs(far).max())
     assert np.allclose(scaled_covariance(near, np.array([10.0]), np.zeros((1, 6, 6))), 10 * near)
-    assert np.allclose(scaled_covariance(near, np.array([0.5]), measured[None]), near / 2)
+    assert np.allclose(scaled_covariance(near, np.array([0.5]), plane.information[None]), near / 2)
     up = plane.T_base_camera[2, :3]
     assert up @ scaled[0, :3, :3] @ up < 1.01 * plane.sigma_m ** 2
 

@@ -22,10 +22,10 @@ from dr_perception.core.candidates import Candidates
 from dr_perception.core.contract import ModelContract
 from dr_perception.core.network_spec import InputSpec
 from dr_perception.core.pipeline import PosePipeline, RawDetections
-from dr_perception.core.pose_solving import (plane_information, scaled_covariance, solve_poses,
-                                             SupportPlane)
+from dr_perception.core.pose_solving import scaled_covariance, solve_poses
 from dr_perception.core.resting import RestingPoses
 from dr_perception.core.scoring import FEATURES
+from dr_perception.core.support_plane import SupportPlane
 from dr_perception.core.transforms import invert_transform, look_at, make_transform, rotation_angle
 import numpy as np
 import pytest
@@ -191,7 +191,7 @@ def answer(monkeypatch):
                 Candidates(np.zeros(1, int), np.full(1, 0.9), keypoints,
                            np.full(keypoints.shape[:2], 0.5), np.zeros(1), np.full(1, np.nan)),
                 fit, np.eye(1, len(FEATURES)), np.zeros((1, 6, 6)) if plane is None else
-                plane_information(T_base_camera, plane.sigma_m, plane.sigma_rad)[None],
+                plane.information[None],
                 np.zeros((1, 3, 3)))
         monkeypatch.setattr(PosePipeline, 'detect', detect)
     return install

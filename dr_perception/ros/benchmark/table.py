@@ -73,9 +73,10 @@ def as_markdown(rows: list[Row], measured: dict[str, str]) -> str:
     with_ros = [(row, row.transport) for row in rows if row.transport is not None]
     if with_ros:
         steps = [step for step in with_ros[0][1].steps_ms if step != LATENCY]
+        columns = 'provider', 'image', *steps, 'stamp to published', 'all but the network'
         lines += ['', 'In the node, from the stamp until the poses are published, ms (p50):', '',
-                  *_table(('provider', 'image', *steps, 'stamp to published', 'all but the network'),
-                          [_step_cells(row, transport, steps) for row, transport in with_ros])]
+                  *_table(columns, [_step_cells(row, transport, steps)
+                                    for row, transport in with_ros])]
     return '\n'.join(lines)
 
 

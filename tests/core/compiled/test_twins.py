@@ -22,6 +22,7 @@ from dr_perception.core.edges.mesh_edges import MeshEdges
 from dr_perception.core.edges.refinement import EdgeRefinement
 from dr_perception.core.least_squares import PoseProblem
 from dr_perception.core.resting import RestingPoses
+from dr_perception.core.support_plane import SupportPlane
 from dr_perception.core.transforms import make_transform, rotation_from_rotvec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,7 @@ def test_minima_are_the_same(both):
 @pytest.mark.parametrize('name', ['cube', 'cylinder', 'tetrahedron', 'triangular_prism'])
 def test_starts_are_the_same(both, catalogue, T_base_camera, name):
     rest, rng = RestingPoses.of(catalogue[name]), np.random.default_rng(3)
-    plane = pose_starts.SupportPlane(T_base_camera, 0.02, 0.001, 0.01)
+    plane = SupportPlane(T_base_camera, 0.02, 0.001, 0.01)
     measured = rng.uniform(-0.2, 0.2, (20, 1, 2)) + rng.uniform(-0.04, 0.04, (20, 9, 2))
     sigma = rng.uniform(0.5, 3, (20, 9)) / 600
     points_m = np.tile(catalogue[name].keypoints_m, (20, 1, 1))
@@ -138,7 +139,7 @@ def test_covariances_are_the_same(both):
     rng = np.random.default_rng(2)
     A = rng.normal(size=(50, 6, 6))
     covariance = A @ A.transpose(0, 2, 1) + 1e-3 * np.eye(6)
-    plane = pose_solving.plane_information(np.eye(4), 0.01, 0.1) * (rng.random((50, 1, 1)) < 0.5)
+    plane = SupportPlane(np.eye(4), 0.0, 0.01, 0.1).information * (rng.random((50, 1, 1)) < 0.5)
     for function in (lambda: pose_solving.scaled_covariance(
             covariance, np.exp(np.linspace(-2, 2, 50)), plane),
             lambda: refinement._inverses(covariance)):
