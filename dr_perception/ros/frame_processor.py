@@ -114,7 +114,7 @@ class FrameProcessor:
                 detections, PictureOrigin(stamp_ns, now_ns, camera_frame, T_base_camera), settings)
         header = header_in_frame(image.header, settings.target_frame or image.header.frame_id)
         instances = self._instances(detections, names, T_output_camera)
-        timing_ms = {'image': (read_s - start_s) * 1e3, **self._estimator.last_timing_ms,
+        timing_ms = {'reading': (read_s - start_s) * 1e3, **self._estimator.last_timing_ms,
                      'result': (time.perf_counter() - estimated_s) * 1e3}
         return FrameResult(header, image.header, image_rgb, camera, instances, timing_ms)
 

@@ -193,7 +193,14 @@ def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, 
     assert table['state'] == 'active' and table['model'].startswith('tiny (sha256 ')
     assert table['provider'] == 'CPUExecutionProvider'
     assert table['camera_info'] == '640x480 px'
-    assert float(table['latency p50 [ms]']) > 0 and float(table['network [ms]']) > 0
+    steps = ('transport', 'waiting', 'reading', 'preprocess', 'network', 'decode', 'pose', 'score',
+             'result', 'publish')
+    assert [key for key in table if key.endswith(' p95 [ms]')] == [
+        f'{step} p95 [ms]' for step in ('latency', *steps)]
+    medians_ms = [float(table[f'{step} p50 [ms]']) for step in steps]
+    assert all(ms >= 0 for ms in medians_ms) and medians_ms[steps.index('network')] > 0
+    # Medians do not add up; not by much of pictures that are alike.
+    assert sum(medians_ms) == pytest.approx(float(table['latency p50 [ms]']), rel=0.3, abs=3.0)
 
 
 def test_incompatible_qos_becomes_a_diagnostic(ros_graph, tiny_model):

@@ -41,12 +41,14 @@ static Rest rest_of(const int64_t *row)
     return rest;
 }
 
-/* How far the keypoints of start s lie from where they were seen, in deviations, summed. */
+/* How far the keypoints of start s lie from where they were seen, in deviations, summed; where
+ * that is more than ``bound``, any number above it. */
 static double misfit_of(const Rest *rest, int64_t s, int K, const double *R, double reach,
-                        const double *ray, const double *measured, const double *sigma)
+                        const double *ray, const double *measured, const double *sigma,
+                        double bound)
 {
     double sum = 0;
-    for (int k = 0; k < K; k++) {
+    for (int k = 0; k < K && !(sum > bound); k++) {
         const double *p = rest->points_m + (s * K + k) * 3;
         double x = p[0] * R[0] + p[1] * R[3] + p[2] * R[6] + reach * ray[0];
         double y = p[0] * R[1] + p[1] * R[4] + p[2] * R[7] + reach * ray[1];
@@ -69,10 +71,10 @@ static int best_starts(const Rest *rest, int K, const double *R, double depth_m,
     for (int64_t g = 0; g < rest->groups; g++) {
         int64_t end = g + 1 < rest->groups ? rest->group_begin[g + 1] : rest->starts;
         int64_t best = rest->group_begin[g];
-        double least = INFINITY;
+        double bound = count == most ? misfits[most - 1] : INFINITY, least = INFINITY;
         for (int64_t s = best; s < end; s++) {
             double misfit = misfit_of(rest, s, K, R, (rest->heights_m[s] + depth_m) / down, ray,
-                                      measured, sigma);
+                                      measured, sigma, least < bound ? least : bound);
             if (misfit < least) {
                 least = misfit;
                 best = s;

@@ -33,12 +33,26 @@ from dr_perception.ros.benchmark.table import COLUMNS  # noqa: E402
 CPU = 'CPUExecutionProvider'
 
 
+def tables(text):
+    """Return the markdown tables, the rows of each as dicts."""
+    found, before = [], ''
+    for line in text.splitlines():
+        if line.startswith('|'):
+            cells = [cell.strip() for cell in line.strip('|').split('|')]
+            if before.startswith('|'):
+                found[-1].append(cells)
+            else:
+                found.append([cells])
+        before = line
+    assert all(set(lines[1]) == {'---'} for lines in found)
+    return [[dict(zip(lines[0], line)) for line in lines[2:]] for lines in found]
+
+
 def table_rows(text):
-    """Return the rows of the markdown table as dicts."""
-    lines = [[cell.strip() for cell in line.strip('|').split('|')]
-             for line in text.splitlines() if line.startswith('|')]
-    assert tuple(lines[0]) == COLUMNS and set(lines[1]) == {'---'}
-    return [dict(zip(lines[0], line)) for line in lines[2:]]
+    """Return the rows of the first table."""
+    rows = tables(text)[0]
+    assert tuple(rows[0]) == COLUMNS
+    return rows
 
 
 def numbers(value):
@@ -76,6 +90,22 @@ def test_the_table_has_a_row_for_each_provider_and_size(measured):
                 assert 0 <= p50 <= p95
 
 
+def test_the_steps_from_stamp_to_poses(measured):
+    _, rows = tables(measured[0])
+    assert [row['image'] for row in rows] == ['640x480', '1280x720']
+    for row, figures in zip(rows, measured[1]['rows']):
+        whole_ms, network_ms = float(row['stamp to published']), float(row['network'])
+        assert 0 < network_ms < whole_ms
+        outside_ms, share = row['all but the network'].split()
+        assert float(outside_ms) == pytest.approx(whole_ms - network_ms, abs=0.11)
+        assert float(share.strip('()%')) / 100 == pytest.approx(
+            (whole_ms - network_ms) / whole_ms, abs=0.02)
+        # The camera's process hears of the poses after they were published.
+        assert figures['ros']['p50_ms'] > 0.8 * whole_ms
+        assert set(row) - {'provider', 'image', 'stamp to published', 'all but the network'} == (
+            set(figures['ros']['steps_ms']) - {'latency'})
+
+
 def test_the_figures_are_finite_and_fit_together(measured):
     rows = measured[1]['rows']
     assert len(rows) == 2
@@ -107,7 +137,7 @@ def test_without_ros_and_with_a_folder_of_pictures(tiny_model, tmp_path, capsys)
     assert '3 pictures of a folder' in output and 'poses mean nothing' in output
     row, = table_rows(output)
     assert row['frames/s with ROS'] == row['node RSS MB'] == '-'
-    assert row['objects found'] == '2.0'
+    assert row['objects found'] == '2.0' and len(tables(output)) == 1
 
 
 def error_of(arguments, capsys):

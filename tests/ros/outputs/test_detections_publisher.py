@@ -30,7 +30,7 @@ class _Wire:
     def __init__(self):
         self.sent = []
 
-    def create_lifecycle_publisher(self, *_):
+    def create_lifecycle_publisher(self, *_, **__):
         return self
 
     def publish(self, message):
