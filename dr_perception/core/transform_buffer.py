@@ -34,6 +34,8 @@ from dr_perception.core.transforms import (invert_transform, make_transform, rot
 import numpy as np
 
 HISTORY_S = 10.0
+#: In place of a stamp: a static transform holds at all times.
+STATIC = -1
 _DEEPEST_CHAIN = 64
 
 
@@ -113,6 +115,25 @@ class TransformBuffer:
                     if remaining_s <= 0:
                         raise
                 self._arrived.wait(remaining_s)
+
+    def newest_ns(self, target: str, source: str) -> int | None:
+        """Stamp that a chain of frames reaches to: the oldest of its transforms' newest ones.
+
+        Returns:
+            ``STATIC`` where all of them are static; None where the frames are not connected.
+        """
+        with self._arrived:
+            try:
+                chains = self._chain(clean_frame_id(target)), self._chain(clean_frame_id(source))
+            except TransformError:
+                return None
+            common = next((frame for frame in chains[1] if frame in chains[0]), None)
+            if common is None:
+                return None
+            edges = [self._edges[child] for chain in chains
+                     for child in chain[:chain.index(common)]]
+            return min((edge.stamps_ns[-1] for edge in edges if not edge.is_static),
+                       default=STATIC)
 
     def _add(self, parent: str, child: str, stamp_ns: int, T_parent_child: np.ndarray,
              is_static: bool) -> None:

@@ -21,8 +21,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from dr_perception.core.transform_buffer import STATIC, TransformBuffer
+from dr_perception.ros.conversions import NS_PER_S
 from dr_perception.ros.frame_processor import CAMERA_POSE_KIND
 from dr_perception.ros.frame_statistics import RATE_WINDOW_S, StatisticsSnapshot
+import numpy as np
 
 PERIOD_S = 1.0
 #: A larger share of images lost by DDS is a warning.
@@ -45,6 +48,8 @@ class NodeHealth:
         camera_info: state of the CameraInfo.
         camera_pose: where the camera's pose comes from.
         transform_problem: the TF buffer's last complaint, or ''.
+        transform_age: milliseconds since the newest transform that the camera's pose comes from,
+            'static', or '' where none is known or needed.
         provider: active execution providers.
         provider_problem: why it is not the wanted one, or ''.
         model: name and hash.
@@ -68,6 +73,7 @@ class NodeHealth:
     model: str
     statistics: StatisticsSnapshot
     reload_problem: str = ''
+    transform_age: str = ''
 
 
 def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str]:
@@ -111,6 +117,15 @@ def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str
     return _OK, f'{statistics.rate_hz:.1f} frames/s'
 
 
+def transform_age(transforms: TransformBuffer, base_frame: str, camera_frame: str, now_ns: int
+                  ) -> str:
+    """Return ``NodeHealth.transform_age`` of a camera; its frame is '' before the first image."""
+    newest_ns = transforms.newest_ns(base_frame, camera_frame) if camera_frame else None
+    if newest_ns is None:
+        return ''
+    return 'static' if newest_ns == STATIC else f'{(now_ns - newest_ns) * 1e3 / NS_PER_S:.1f}'
+
+
 def status_values(health: NodeHealth) -> dict[str, str]:
     """Return the key-value table of a node's health."""
     s = health.statistics
@@ -120,12 +135,15 @@ def status_values(health: NodeHealth) -> dict[str, str]:
         'image topic': health.image_topic, 'camera_info topic': health.camera_info_topic,
         'camera_info': health.camera_info, 'camera pose': health.camera_pose,
         'transform problem': health.transform_problem,
+        'transform age [ms]': health.transform_age,
         'rate [1/s]': f'{s.rate_hz:.2f}', 'image rate [1/s]': f'{s.received_rate_hz:.2f}',
         'latency p50 [ms]': f'{s.latency_p50_ms:.1f}',
         'latency p95 [ms]': f'{s.latency_p95_ms:.1f}',
         'frames received': str(s.received), 'frames processed': str(s.processed),
         'frames dropped for newer ones': str(s.dropped),
-        'frames lost in transport': str(health.lost_images)}
+        'frames lost in transport': str(health.lost_images),
+        'out of range [%]': ('nothing found' if np.isnan(s.out_of_range_share)
+                             else f'{100 * s.out_of_range_share:.0f}')}
     for step, (p50_ms, p95_ms) in s.timing_ms.items():
         values[f'{step} p50 [ms]'] = f'{p50_ms:.2f}'
         values[f'{step} p95 [ms]'] = f'{p95_ms:.2f}'

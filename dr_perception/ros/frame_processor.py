@@ -154,7 +154,7 @@ class FrameProcessor:
                                         np.stack([d.covariance for d in detections]))
         return tuple(
             ObjectInstance(d.object_name, name, float(d.score), d.T_camera_object, pose,
-                           covariance, *self._boxes[d.object_name])
+                           covariance, *self._boxes[d.object_name], d.out_of_range)
             for d, name, pose, covariance in zip(detections, names, poses, covariances))
 
 

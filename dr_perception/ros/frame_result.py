@@ -36,6 +36,7 @@ class ObjectInstance:
         covariance: (6, 6) about the output frame's axes, x, y, z, rotX, rotY, rotZ.
         T_object_box: (4, 4), the pose of the bounding box's centre.
         box_size_m: (3,).
+        out_of_range: what training did not cover, see ``Detection``.
     """
 
     object_name: str
@@ -46,6 +47,7 @@ class ObjectInstance:
     covariance: np.ndarray
     T_object_box: np.ndarray
     box_size_m: np.ndarray
+    out_of_range: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 import threading
 import time
@@ -47,6 +47,7 @@ class StatisticsSnapshot:
 
     ``image_age_s`` and ``result_age_s``: time since the last one, infinite where there was none.
     ``timing_ms``: median and 95th percentile of each step from the stamp to the poses.
+    ``out_of_range_share``: part of what was found that training did not cover.
     """
 
     received: int
@@ -59,6 +60,7 @@ class StatisticsSnapshot:
     latency_p50_ms: float
     latency_p95_ms: float
     timing_ms: dict[str, tuple[float, float]]
+    out_of_range_share: float
     errors: dict[str, ErrorRecord]
 
 
@@ -93,6 +95,7 @@ class FrameStatistics:
             self._arrivals, self._results = _Window(), _Window()
             self._latencies_ms: deque[float] = deque(maxlen=_LATENCY_WINDOW)
             self._timing_ms: deque[dict[str, float]] = deque(maxlen=_LATENCY_WINDOW)
+            self._in_range: deque[tuple[bool, ...]] = deque(maxlen=_LATENCY_WINDOW)
             self._errors: dict[str, ErrorRecord] = {}
 
     def count_received(self) -> None:
@@ -106,17 +109,20 @@ class FrameStatistics:
         with self._lock:
             self._dropped += 1
 
-    def count_processed(self, latency_ms: float | None, timing_ms: dict[str, float]) -> None:
+    def count_processed(self, latency_ms: float | None, timing_ms: dict[str, float],
+                        in_range: Iterable[bool] = ()) -> None:
         """Count a frame with results.
 
         Args:
             latency_ms: from its stamp to its poses; None where it has none.
             timing_ms: of its steps, in their order.
+            in_range: of each object that was found, whether training covered it.
         """
         with self._lock:
             self._processed += 1
             self._results.add(time.monotonic())
             self._timing_ms.append(timing_ms)
+            self._in_range.append(tuple(in_range))
             if latency_ms is not None:
                 self._latencies_ms.append(latency_ms)
 
@@ -139,6 +145,7 @@ class FrameStatistics:
         now_s = time.monotonic()
         with self._lock:
             p50_ms, p95_ms = _percentiles(self._latencies_ms or [np.nan])
+            found = [one for frame in self._in_range for one in frame]
             steps = dict.fromkeys(step for frame in self._timing_ms for step in frame)
             return StatisticsSnapshot(
                 self._received, self._dropped, self._processed, self._results.rate_hz(now_s),
@@ -146,6 +153,7 @@ class FrameStatistics:
                 self._results.age_s(now_s), p50_ms, p95_ms,
                 {step: _percentiles([frame[step] for frame in self._timing_ms if step in frame])
                  for step in steps},
+                1 - float(np.mean(found)) if found else np.nan,
                 {kind: ErrorRecord(**vars(record)) for kind, record in self._errors.items()})
 
 

@@ -17,10 +17,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+import time
 from typing import Any
 
 from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros.parameters import Settings
+from dr_perception.ros.qos_compatibility import full_name, incompatibility
 from dr_perception.ros.serialized_image import read_image, SerializedImage
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
@@ -39,6 +42,15 @@ _TF_STATIC_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100,
                             durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+@dataclass(frozen=True)
+class ArrivedImage:
+    """An image message, serialized, and when it came: the node's time, and perf_counter."""
+
+    serialized: bytes
+    node_ns: int
+    time_s: float
+
+
 class FrameInputs:
     """Subscribes; the newest CameraInfo is kept, and never an exact pair demanded.
 
@@ -48,12 +60,12 @@ class FrameInputs:
         node: the node.
         settings: its parameters.
         transforms: the buffer that TF goes to; TF is subscribed to only where it is needed.
-        on_image: called with each image, serialized; ``read`` reads it.
+        on_image: called with each image; ``read`` reads it.
     """
 
     def __init__(self, node: Any, settings: Settings, transforms: TransformBuffer,
-                 on_image: Callable[[bytes], None]) -> None:
-        self._node = node
+                 on_image: Callable[[ArrivedImage], None]) -> None:
+        self._node, self._take_image = node, on_image
         self.camera_info: CameraInfo | None = None
         self.qos_problem = ''
         self.lost_images = 0
@@ -63,13 +75,14 @@ class FrameInputs:
         options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
         qos = _RELIABLE_QOS if settings.image_reliability == 'reliable' else _SENSOR_QOS
         image = node.create_subscription(
-            kind, topic, on_image, qos, raw=True, event_callbacks=SubscriptionEventCallbacks(
+            kind, topic, self._on_image, qos, raw=True, event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
             **options)
         info = node.create_subscription(
             CameraInfo, 'camera_info', self._on_camera_info, _SENSOR_QOS, **options)
         self._subscriptions = [image, info]
         self.image_topic, self.camera_info_topic = image.topic_name, info.topic_name
+        self._image_qos = image.qos_profile      # with what the overrides made of it
         if settings.T_base_camera is None or settings.target_frame not in (
                 '', settings.base_frame):
             self._subscriptions += [
@@ -84,13 +97,17 @@ class FrameInputs:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def read(self, serialized: bytes) -> SerializedImage | CompressedImage:
-        """Return what a message that ``on_image`` was called with tells.
+    def read(self, arrived: ArrivedImage) -> SerializedImage | CompressedImage:
+        """Return what a message tells.
 
         Raises:
             ImageError: it is no image.
         """
-        return read_image(serialized, self._compressed)
+        return read_image(arrived.serialized, self._compressed)
+
+    def _on_image(self, serialized: bytes) -> None:
+        self._take_image(ArrivedImage(serialized, self._node.get_clock().now().nanoseconds,
+                                      time.perf_counter()))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_info = message
@@ -99,8 +116,12 @@ class FrameInputs:
         self.lost_images = event.total_count
 
     def _on_incompatible_qos(self, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        who, what = '', qos_policy_name_from_kind(event.last_policy_kind)
+        for publisher in self._node.get_publishers_info_by_topic(self.image_topic):
+            reason = incompatibility(publisher.qos_profile, self._image_qos)
+            if reason:
+                who, what = f' ({full_name(publisher)})', reason
         self.qos_problem = (
-            f'a publisher of {self.image_topic} offers an incompatible {policy}: change it '
+            f'a publisher of {self.image_topic}{who} offers an incompatible {what}: change it '
             'there, or here by image_reliability or the qos_overrides parameters')
         self._node.get_logger().error(self.qos_problem)

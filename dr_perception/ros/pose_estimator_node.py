@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import sys
 import threading
 import time
@@ -28,12 +27,12 @@ from dr_perception.core.errors import PerceptionError
 from dr_perception.core.transform_buffer import TransformBuffer
 from dr_perception.ros import parameters
 from dr_perception.ros.conversions import NS_PER_S, stamp_to_ns
-from dr_perception.ros.diagnostics import DiagnosticsPublisher, NodeHealth, PERIOD_S
+from dr_perception.ros.diagnostics import DiagnosticsPublisher, NodeHealth, PERIOD_S, transform_age
 from dr_perception.ros.frame_processor import error_kind, FrameProcessor
 from dr_perception.ros.frame_statistics import FrameStatistics
 from dr_perception.ros.frame_worker import FrameWorker
 from dr_perception.ros.hot_reload import ModelReloader
-from dr_perception.ros.inputs import FrameInputs
+from dr_perception.ros.inputs import ArrivedImage, FrameInputs
 from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.node_process import run_node
 from dr_perception.ros.output_set import create_outputs, update_outputs
@@ -45,15 +44,6 @@ if TYPE_CHECKING:
     from dr_perception import PoseEstimator
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-@dataclass(frozen=True)
-class _Arrival:
-    """An image message, serialized, and when it came: node's time (ns) and perf_counter (s)."""
-
-    serialized: bytes
-    node_ns: int
-    time_s: float
 
 
 class PoseEstimatorNode(LifecycleNode):
@@ -155,8 +145,7 @@ class PoseEstimatorNode(LifecycleNode):
         self.close()
         return SUCCESS
 
-    def _on_image(self, serialized: bytes) -> None:
-        arrived = _Arrival(serialized, self.get_clock().now().nanoseconds, time.perf_counter())
+    def _on_image(self, arrived: ArrivedImage) -> None:
         self._statistics.count_received()
         if self._worker is not None and self._worker.put(arrived):
             self._statistics.count_dropped()
@@ -184,16 +173,16 @@ class PoseEstimatorNode(LifecycleNode):
             if self._inputs is not None:  # publishers that are new are silent until told
                 super().on_activate(None)
 
-    def _process(self, arrived: _Arrival) -> None:
+    def _process(self, arrived: ArrivedImage) -> None:
         """One frame, on the worker's thread."""
         with self._frame_lock:
             self._process_locked(arrived)
 
-    def _process_locked(self, arrived: _Arrival) -> None:
+    def _process_locked(self, arrived: ArrivedImage) -> None:
         settings, clock, inputs = self.settings, self.get_clock(), self._inputs
         if inputs is None:  # being deactivated
             return
-        image = inputs.read(arrived.serialized)
+        image = inputs.read(arrived)
         waiting_ms = (time.perf_counter() - arrived.time_s) * 1e3
         self._camera_frame, stamp_ns = image.header.frame_id, stamp_to_ns(image.header.stamp)
         result = self._processor.process(
@@ -211,7 +200,8 @@ class PoseEstimatorNode(LifecycleNode):
                     latency_ms = (clock.now().nanoseconds - stamp_ns) * 1e3 / NS_PER_S
                     timing_ms = {'transport': (arrived.node_ns - stamp_ns) * 1e3 / NS_PER_S,
                                  **timing_ms}
-        self._statistics.count_processed(latency_ms, timing_ms)
+        self._statistics.count_processed(latency_ms, timing_ms, [
+            not instance.out_of_range for instance in result.instances])
 
     def _report(self, kind: str, text: str) -> None:
         line = self._statistics.count_error(kind, text)
@@ -277,6 +267,9 @@ class PoseEstimatorNode(LifecycleNode):
             camera_info=f'{info.width}x{info.height} px' if info else 'not received',
             camera_pose='TF' if settings.T_base_camera is None else 'parameter camera_pose',
             transform_problem=self._transforms.last_problem,
+            transform_age='' if settings.T_base_camera is not None else transform_age(
+                self._transforms, settings.base_frame, self._camera_frame,
+                self.get_clock().now().nanoseconds),
             provider=', '.join(self._estimator.active_providers) if self._estimator else '',
             provider_problem=self._provider_problem, reload_problem=self._reloader.problem,
             model=self._model_text(), statistics=self._statistics.snapshot())

@@ -69,13 +69,16 @@ def test_rate_and_latency(monkeypatch):
     monkeypatch.setattr(time, 'monotonic', lambda: now_s[0])
     statistics = FrameStatistics()
     assert np.isnan(statistics.snapshot().latency_p50_ms)
+    assert np.isnan(statistics.snapshot().out_of_range_share)
     for number in range(11):
-        statistics.count_processed(float(number), {'network': 2.0 * number, 'publish': 1.0})
+        statistics.count_processed(float(number), {'network': 2.0 * number, 'publish': 1.0},
+                                   [number > 0, True])
         now_s[0] += 0.1
     snapshot = statistics.snapshot()
     assert snapshot.rate_hz == pytest.approx(10.0)
     assert (snapshot.latency_p50_ms, snapshot.latency_p95_ms) == (5.0, 9.5)
     assert snapshot.result_age_s == pytest.approx(0.1)
+    assert snapshot.out_of_range_share == pytest.approx(1 / 22)
     assert snapshot.timing_ms == {'network': (10.0, 19.0), 'publish': (1.0, 1.0)}
     statistics.count_processed(None, {'waiting': 5.0})     # a stamp of zero: no latency
     assert statistics.snapshot().timing_ms['waiting'] == (5.0, 5.0)

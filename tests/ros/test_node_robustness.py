@@ -17,11 +17,14 @@ from array import array
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from dr_perception.ros.conversions import stamp_from_ns
+from dr_perception.core.transforms import look_at
+from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
 POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
@@ -212,3 +215,32 @@ def test_incompatible_qos_becomes_a_diagnostic(ros_graph, tiny_model):
         depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     message = statuses.wait_for(lambda m: 'incompatible RELIABILITY' in m.status[0].message)
     assert message.status[0].level == DiagnosticStatus.ERROR
+    client = ros_graph.client.get_fully_qualified_name()
+    assert message.status[0].message.startswith(
+        f'a publisher of {ros_graph.namespace}/image ({client}) offers an incompatible '
+        'RELIABILITY (offered BEST_EFFORT, requested RELIABLE): change it there')
+
+
+def test_transform_age_and_what_training_did_not_cover(ros_graph, tiny_model,
+                                                       make_camera_client):
+    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    node = ros_graph.start_estimator(model=str(tiny_model))
+    camera = make_camera_client()
+
+    def values(message):
+        return {item.key: item.value for item in message.status[0].values}
+
+    first = values(statuses.wait()[0])
+    assert first['transform age [ms]'] == '' and first['out of range [%]'] == 'nothing found'
+    transforms = ros_graph.publisher(TFMessage, '/tf')
+    image = camera.image()
+    image.header.stamp = stamp_from_ns(time.time_ns() - 300_000_000)
+    transforms.publish(TFMessage(transforms=[transform_stamped(
+        Header(stamp=image.header.stamp, frame_id='base_link'), image.header.frame_id,
+        look_at((1.1, 0.0, 0.65), (0.5, 0.0, 0.0)))]))
+    while node._transforms.newest_ns('base_link', image.header.frame_id) is None:
+        time.sleep(0.005)
+    camera.send_image(image)
+    told = values(statuses.wait_for(lambda m: values(m)['frames processed'] == '1'))
+    assert 300 <= float(told['transform age [ms]']) < 20_000
+    assert 0 <= float(told['out of range [%]']) <= 100

@@ -16,7 +16,7 @@
 import threading
 import time
 
-from dr_perception.core.transform_buffer import TransformBuffer, TransformError
+from dr_perception.core.transform_buffer import STATIC, TransformBuffer, TransformError
 from dr_perception.core.transforms import (invert_transform, make_transform, rotation_about,
                                            rotation_angle)
 from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
@@ -59,6 +59,17 @@ def test_chain_through_the_common_ancestor_by_hand(buffer):
     assert np.allclose(T_tool_camera, invert_transform(T_camera_tool))
     assert np.array_equal(buffer.lookup('tool', 'tool', 0), np.eye(4))
     assert buffer.frames() == ['base', 'camera', 'tool', 'world']
+
+
+def test_how_far_a_chain_reaches(buffer):
+    assert buffer.newest_ns('camera', '/tool') == buffer.newest_ns('tool', 'base') == 11 * S
+    assert buffer.newest_ns('base', 'camera') == buffer.newest_ns('tool', 'tool') == STATIC
+    assert buffer.newest_ns('base', 'nowhere') is None
+    # The oldest of two moving ones.
+    buffer.add_message(message('world', 'base', shift(1.0), 9 * S), is_static=False)
+    assert buffer.newest_ns('camera', 'tool') == 9 * S
+    buffer.add_message(message('tool', 'base', shift(1.0), 9 * S), is_static=False)     # a loop
+    assert buffer.newest_ns('camera', 'tool') is None
 
 
 def test_rotation_is_interpolated_evenly():

@@ -26,6 +26,7 @@ from dr_perception.ros.conversions import clean_frame_id, NS_PER_S, stamp_to_ns
 from dr_perception.ros.doctor.observation import (COMPRESSED_TYPE, Endpoint, find_cameras,
                                                   IMAGE_TYPES, INFO_TYPE, Observation, Topic,
                                                   Traffic, TransformEdge)
+from dr_perception.ros.qos_compatibility import full_name
 import rclpy
 from rclpy.context import Context
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -127,8 +128,7 @@ class _GraphWatch:
         node = self._node
 
         def endpoints(read: Callable) -> list[Endpoint]:
-            return [Endpoint(f'{info.node_namespace.rstrip("/")}/{info.node_name}',
-                             info.qos_profile) for info in read(name)
+            return [Endpoint(full_name(info), info.qos_profile) for info in read(name)
                     if info.node_name != NODE_NAME]
         return Topic(name, type_name, endpoints(node.get_publishers_info_by_topic),
                      endpoints(node.get_subscriptions_info_by_topic))

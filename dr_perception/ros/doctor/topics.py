@@ -16,12 +16,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dr_perception.ros.doctor.findings import error, Finding, ok, Section, Table, warn
 from dr_perception.ros.doctor.observation import Camera, IMAGE_TYPES, Observation, Topic
-from rclpy.qos import (DurabilityPolicy, qos_check_compatible, qos_profile_sensor_data,
-                       QoSCompatibility, QoSProfile, ReliabilityPolicy)
+from dr_perception.ros.qos_compatibility import incompatibility
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 
 #: As in the node's diagnostics: a larger share of images lost by DDS is a warning.
 _LARGEST_LOSS = 0.05
@@ -70,21 +68,6 @@ def _rows(topic: Topic, seen: Observation) -> list[tuple[str, ...]]:
                      publisher.qos.reliability.name, publisher.qos.durability.name,
                      str(publisher.qos.depth or 'not told'), readable, rate, lost))
     return rows or [(topic.name, topic.type_name, 'none', '', '', '', '', rate, lost)]
-
-
-def incompatibility(offered: Any, requested: Any) -> str:
-    """Why a subscription does not hear a publisher; '' where it does. Both are QoSProfiles."""
-    verdict, reason = qos_check_compatible(offered, requested)
-    if verdict != QoSCompatibility.ERROR:
-        return ''
-    parts = []
-    if (offered.reliability, requested.reliability) == (
-            ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE):
-        parts.append('RELIABILITY (offered BEST_EFFORT, requested RELIABLE)')
-    if (offered.durability, requested.durability) == (
-            DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL):
-        parts.append('DURABILITY (offered VOLATILE, requested TRANSIENT_LOCAL)')
-    return ' and '.join(parts) or reason
 
 
 def _judge(camera: Camera, seen: Observation) -> list[Finding]:

@@ -26,8 +26,8 @@ from dr_perception.ros.doctor.findings import (error, Finding, Level, ok, Sectio
                                                Table, warn)
 from dr_perception.ros.doctor.observation import (Camera, Endpoint, find_cameras,  # noqa: E402
                                                   INFO_TYPE, RAW_TYPE, Topic)
-from dr_perception.ros.doctor.topics import incompatibility  # noqa: E402
 from dr_perception.ros.model_loading import DEFAULT_MODEL  # noqa: E402
+from dr_perception.ros.qos_compatibility import incompatibility  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 
 NODE = '/pose_estimator'

@@ -16,7 +16,6 @@
 import time
 
 from dr_perception.ros.publishers.events import SeldomEvents
-import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from vision_msgs.msg import Detection3DArray
 
