@@ -41,8 +41,8 @@ from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.log import TrainingLog
 from sim_trainer.training.optimizer import Optimizer
 from sim_trainer.training.precision import uses_bfloat16
-from sim_trainer.training.resume import (BEFORE_COOLDOWN, CHECKPOINT, plan, resumable_key,
-                                         schedule_of)
+from sim_trainer.training.resume import (BEFORE_COOLDOWN, CHECKPOINT, first_step, plan,
+                                         resumable_key, schedule_of)
 from sim_trainer.training.schedule import Clock, PACE_STEPS
 from sim_trainer.training.tasks import Task
 import torch
@@ -125,8 +125,7 @@ def train(task: Task, config: SceneConfig, folder: Path, state: dict[str, Any] |
     begin, end = (step + count for count in PACE_STEPS)
     if group.first:
         drop_snapshots(folder, step)
-    # What the clock made shorter is at its end before the steps that it might have had.
-    first = step if step < optimizer.schedule.steps else settings.steps
+    first = first_step(settings, state)
     with _stop_requests() as stop, tqdm(
             total=optimizer.schedule.steps, initial=step, desc='training', unit='step',
             disable=None if group.first else True) as bar, \

@@ -75,6 +75,16 @@ def schedule_of(settings: TrainingConfig, state: dict[str, Any] | None) -> Sched
     return planned
 
 
+def first_step(settings: TrainingConfig, state: dict[str, Any] | None) -> int:
+    """Return the step whose samples a training begins with.
+
+    What the clock made shorter is at its end before the steps that it might have had: nothing more
+    is drawn then.
+    """
+    step = state['step'] if state else 0
+    return step if step < schedule_of(settings, state).steps else settings.steps
+
+
 def plan(settings: TrainingConfig) -> dict[str, Any]:
     """Return what a training that ends by the clock was told, as a checkpoint keeps it."""
     return {'minutes': settings.minutes, **dataclasses.asdict(Schedule.of(settings))}

@@ -31,7 +31,7 @@ from sim_trainer.objects.catalogue import build_catalogue
 from sim_trainer.training.distributed import ProcessGroup
 from sim_trainer.training.finish import finish_keypoints
 from sim_trainer.training.loop import train
-from sim_trainer.training.resume import CHECKPOINT, schedule_of, state_to_resume
+from sim_trainer.training.resume import CHECKPOINT, first_step, state_to_resume
 from sim_trainer.training.start import start_from
 from sim_trainer.training.tasks import first_pictures, make_task
 import torch
@@ -51,10 +51,8 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
         state = group.told(_begin(config, folder, resume) if group.first else None)
         part = group.part_of(config)
         settings = part.training
-        first_step = state['step'] if state else 0
-        if first_step >= schedule_of(settings, state).steps:
-            first_step = settings.steps     # at its end, by the clock too: nothing is drawn
-        first_sample = settings.first_batch(first_step) * settings.batch_size
+        first_sample = (settings.first_batch(first_step(settings, state))
+                        * settings.batch_size)
         with FrameStream(part, first_sample) as stream:
             stream.fill()
             torch.manual_seed(config.seed)
