@@ -19,6 +19,7 @@ from __future__ import annotations
 from dr_perception.core.candidates import (Candidates, LEAST_PROBABILITY, LOG_SCALE_RANGE, margins,
                                            MAX_CANDIDATES, read_cells)
 from dr_perception.core.compiled import library
+from dr_perception.core.errors import ContractError
 from dr_perception.core.network_spec import DecoderSpec
 from dr_perception.core.voting import vote
 import numpy as np
@@ -36,7 +37,15 @@ def find_candidates(heat: np.ndarray, offsets: np.ndarray, log_scales: np.ndarra
         offsets: (2K, h, w) in units of ``spec.offset_unit_px``, from the cell's centre.
         log_scales: (K, h, w) natural logarithm of pixels.
         spec: the decoder's constants.
+
+    Raises:
+        ContractError: the maps do not have one size.
     """
+    sizes = {maps.shape[1:] for maps in (heat, offsets, log_scales)}
+    if len(sizes) > 1:
+        raise ContractError(
+            f'the graph answers maps of different sizes (rows, columns: {sorted(sizes)}); the '
+            'contract wants heat, keypoints and their scales of the same cells')
     decode = vote if spec.head == 'surface' else join_peaks
     return decode(heat, offsets, log_scales, spec)
 

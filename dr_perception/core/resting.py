@@ -73,6 +73,10 @@ class RestingPoses:
         return Memory(np.array([len(self.start_rest), len(self.group_begin),
                                 *(array.ctypes.data for array in arrays)], np.int64), arrays)
 
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Leave the addresses behind: a copy's arrays lie elsewhere."""
+        return {name: value for name, value in vars(self).items() if name != 'memory'}
+
     @classmethod
     def of(cls, model: ObjectModel) -> RestingPoses:
         """Return the resting poses of an object; upright on its origin where none is known."""

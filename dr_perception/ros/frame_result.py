@@ -57,7 +57,8 @@ class FrameResult:
     Attributes:
         header: of the outputs: the image's stamp, and its frame or the target frame.
         image_header: the image's own.
-        image_rgb: (H, W, 3) uint8.
+        image_rgb: (H, W, 3) uint8; read-only, where the message's own memory serves: copy it to
+            draw on it.
         camera: what it was taken with.
         instances: best score first; empty when nothing was found.
         timing_ms: its steps: reading the image, the estimator's, what became of the result.

@@ -86,8 +86,8 @@ class _Reader:
         return part
 
     def string(self) -> str:
-        """Return a string, without the zero at its end."""
-        return str(self.sequence()[:-1], 'utf-8')
+        """Return a string as rclpy does: up to the first zero, whatever its bytes are."""
+        return bytes(self.sequence()).split(b'\0', 1)[0].decode('utf-8', 'replace')
 
 
 def read_image(serialized: bytes, compressed: bool) -> SerializedImage | CompressedImage:
@@ -104,7 +104,7 @@ def read_image(serialized: bytes, compressed: bool) -> SerializedImage | Compres
         if not compressed and serialized[:2] in _ORDERS:
             return _read_plain(serialized)
         message = deserialize_message(serialized, CompressedImage if compressed else Image)
-    except Exception as error:  # struct.error, UnicodeDecodeError, and rclpy's of each middleware
+    except Exception as error:  # struct.error, and rclpy's of each middleware
         raise ImageError(f'a message of {len(serialized)} bytes is no image: '
                          f'{" ".join(str(error).split())}') from error
     if compressed:

@@ -15,6 +15,7 @@
 """From synthetic maps to known keypoints."""
 from dr_perception.core.candidates import LOG_SCALE_RANGE, MAX_CANDIDATES
 from dr_perception.core.decoding import find_candidates
+from dr_perception.core.errors import ContractError
 from dr_perception.core.network_spec import DecoderSpec
 import numpy as np
 import pytest
@@ -109,3 +110,13 @@ def test_take_keeps_rows_together():
     maps[0][0, 2, 2], maps[0][1, 8, 8] = 0.9, 0.8
     taken = find_candidates(*maps, SPEC).take(np.array([False, True]))
     assert (len(taken), taken.object_index.tolist()) == (1, [1])
+
+
+def test_maps_of_different_sizes_are_refused():
+    """Before anything is read: one map's places lie outside of the other."""
+    heat = np.zeros((2, 40, 40), np.float32)
+    heat[0, 35, 35] = 0.9
+    for offsets, scales in (((18, 20, 20), (9, 40, 40)), ((18, 40, 40), (9, 20, 40))):
+        with pytest.raises(ContractError, match='maps of different sizes .*20, '):
+            find_candidates(heat, np.zeros(offsets, np.float32), np.zeros(scales, np.float32),
+                            SPEC)

@@ -13,7 +13,9 @@
 # limitations under the License.
 
 """How the objects rest on a table."""
+import copy
 import dataclasses
+import pickle
 
 from dr_perception.core.resting import RestingPoses, rotation_to_down, YAW_STEPS
 from dr_perception.core.transforms import transform_points
@@ -87,3 +89,12 @@ def test_rotation_to_down(down):
     R = rotation_to_down(np.array(down, float))
     assert np.allclose(R @ down, [0, 0, -1], atol=1e-12)
     assert np.linalg.det(R) == pytest.approx(1)
+
+
+def test_copies_have_memory_of_their_own(catalogue):
+    rest = RestingPoses.of(catalogue['cube'])
+    assert rest.memory is rest.memory
+    for other in (copy.deepcopy(rest), pickle.loads(pickle.dumps(rest))):
+        assert 'memory' not in vars(other)
+        assert np.array_equal(other.memory.row[:2], rest.memory.row[:2])
+        assert not set(other.memory.row[2:]) & set(rest.memory.row[2:])

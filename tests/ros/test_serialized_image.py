@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -122,3 +122,15 @@ def test_compressed_images():
     assert read_image(serialize_message(message), compressed=True) == message
     with pytest.raises(ImageError, match='a message of 3 bytes is no image: '):
         read_image(b'abc', compressed=True)
+
+
+def test_odd_strings_are_read_as_rclpy_reads_them():
+    """A C++ driver may send any bytes, or a buffer that is longer than its text."""
+    message = Image(header=Header(frame_id='kamera_??bc'), encoding='rgb8??????')
+    serialized = serialize_message(message)
+    for mark, other in ((b'kamera_??bc', b'kamera_\xe4\xffbc'), (b'rgb8??????', b'rgb8\0\0????')):
+        serialized = serialized.replace(mark, other)
+    read, wanted = (read_image(serialized, compressed=False),
+                    deserialize_message(serialized, Image))
+    assert read.header == wanted.header and '\ufffd' in read.header.frame_id
+    assert read.encoding == wanted.encoding == 'rgb8'

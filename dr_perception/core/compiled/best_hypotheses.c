@@ -61,7 +61,8 @@ int dr_best_hypotheses(int B, int K, int count, const int64_t *owner, const doub
     for (int m = 0; m < count; m++) {
         int best = -1;
         for (int b = 0; b < B; b++)
-            if (owner[b] == m && (best < 0 || !(found_cost[best] <= found_cost[b])))
+            if (owner[b] == m && (best < 0 || found_cost[b] < found_cost[best]
+                                  || (isnan(found_cost[best]) && !isnan(found_cost[b]))))
                 best = b;
         if (best < 0)
             continue;

@@ -55,6 +55,7 @@ class BenchmarkCamera:
     """Publishes pictures at a rate; knows when each one's result arrived."""
 
     def __init__(self, node: Any, images_rgb: np.ndarray, camera: PinholeCamera) -> None:
+        self._namespace = node.get_namespace().strip('/')
         header = Header(frame_id=FRAME)
         # Filling a message takes longer than sending it; the camera driver is not what is timed.
         self._messages = [image_from_rgb(header, image) for image in images_rgb]
@@ -109,12 +110,17 @@ class BenchmarkCamera:
                 'p95_ms': float(np.percentile(latency_ms, 95))}
 
     def node_steps_ms(self) -> dict[str, dict[str, float]]:
-        """Median and p95 of each step in the node, by what it reports after the last picture."""
+        """Median and p95 of each step in the node; nothing where it does not report.
+
+        By what it reports after the last picture of its last 300, those of the warm-up included.
+        """
         wanted, end_s = len(self._reports) + _REPORTS, time.monotonic() + _REPORTS_TIMEOUT_S
         while len(self._reports) < wanted and time.monotonic() < end_s:
             time.sleep(0.05)
         steps: dict[str, dict[str, float]] = {}
-        for key, value in (self._reports[-1] if self._reports else {}).items():
+        if len(self._reports) < wanted:
+            return steps
+        for key, value in self._reports[-1].items():
             match = _STEP.fullmatch(key)
             if match:
                 steps.setdefault(match['step'], {})[match['part']] = float(value)
@@ -133,8 +139,10 @@ class BenchmarkCamera:
         self._results_ns[stamp_to_ns(message.header.stamp)] = time.time_ns()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        # Another robot's node may speak in this domain, by chance.
         self._reports += [{pair.key: pair.value for pair in status.values}
-                          for status in message.status]
+                          for status in message.status
+                          if status.name.startswith(f'{self._namespace}/')]
 
 
 def main(arguments: list[str]) -> int:

@@ -117,7 +117,10 @@ def measure_transport(model: Path, provider: str, threads: int, pictures: Pictur
             rss_mb, gpu_mb = machine.resident_mb(node.pid), machine.gpu_memory_mb(node.pid)
     steady, full = figures['steady'], figures['full']
     results = min(steady['results'], full['results'])
-    if results < 2 or LATENCY not in figures['steps']:
+    if not figures['steps']:
+        raise BenchmarkError('the node published no /diagnostics after the pictures: leave the '
+                             'machine to the benchmark')
+    if results < 2:
         raise BenchmarkError(f'only {results} of {repeat} pictures came back as poses: leave the '
                              'machine to the benchmark, or use a larger --repeat')
     return TransportTimes(full['rate_hz'], steady['p50_ms'], steady['p95_ms'], steady_rate_hz,

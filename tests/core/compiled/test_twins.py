@@ -92,15 +92,16 @@ def test_minima_are_the_same(both):
     assert np.mean(same) > 0.98
 
 
-@pytest.mark.parametrize('name', ['cube', 'cylinder', 'tetrahedron', 'triangular_prism'])
-def test_starts_are_the_same(both, catalogue, T_base_camera, name):
-    rest, rng = RestingPoses.of(catalogue[name]), np.random.default_rng(3)
+def test_starts_are_the_same(both, catalogue, T_base_camera):
+    models, rng = (list(catalogue.values()) * 3)[:20], np.random.default_rng(3)
+    resting = [RestingPoses.of(model) for model in models]
+    assert len({(len(rest.start_rest), len(rest.group_begin)) for rest in resting}) > 3
     plane = SupportPlane(T_base_camera, 0.02, 0.001, 0.01)
     measured = rng.uniform(-0.2, 0.2, (20, 1, 2)) + rng.uniform(-0.04, 0.04, (20, 9, 2))
     sigma = rng.uniform(0.5, 3, (20, 9)) / 600
-    points_m = np.tile(catalogue[name].keypoints_m, (20, 1, 1))
+    points_m = np.stack([model.keypoints_m for model in models])
     compiled, numpy = both(lambda: pose_starts.plane_hypotheses(
-        points_m, measured, sigma, [rest] * 20, plane))
+        points_m, measured, sigma, resting, plane))
     _same(compiled[0], numpy[0], atol=1e-12)
     for mine, theirs in zip(compiled[1:], numpy[1:]):
         assert np.allclose(mine, theirs, atol=1e-12)
@@ -111,12 +112,13 @@ def test_the_best_are_the_same(both):
         problem, starts, owner = _problem(np.random.default_rng(seed))
         owner = np.unique(owner, return_inverse=True)[1]
         found = least_squares.minimize(problem, starts, owner)
+        found.cost[1:][seed % 3::3] = np.nan        # comes last, as lexsort has it
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pose_solving, 'minimize', lambda *arguments: found)
             compiled, numpy = both(lambda: pose_solving._best(problem, starts, owner,
                                                               owner.max() + 1))
         _same(compiled[0], numpy[0], rtol=1e-7, atol=1e-12)
-        assert np.array_equal(compiled[1], numpy[1])
+        assert np.array_equal(compiled[1], numpy[1], equal_nan=True)
 
 
 @MANY
