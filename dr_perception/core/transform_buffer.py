@@ -124,14 +124,10 @@ class TransformBuffer:
         """
         with self._arrived:
             try:
-                chains = self._chain(clean_frame_id(target)), self._chain(clean_frame_id(source))
+                below = self._below_common(clean_frame_id(target), clean_frame_id(source))
             except TransformError:
                 return None
-            common = next((frame for frame in chains[1] if frame in chains[0]), None)
-            if common is None:
-                return None
-            edges = [self._edges[child] for chain in chains
-                     for child in chain[:chain.index(common)]]
+            edges = [self._edges[child] for chain in below for child in chain]
             return min((edge.stamps_ns[-1] for edge in edges if not edge.is_static),
                        default=STATIC)
 
@@ -162,6 +158,13 @@ class TransformBuffer:
     def _lookup(self, target: str, source: str, stamp_ns: int, strict: bool) -> np.ndarray:
         if target == source:
             return np.eye(4)
+        target_chain, source_chain = self._below_common(target, source)
+        T_common_source = self._compose(source_chain, stamp_ns, strict)
+        T_common_target = self._compose(target_chain, stamp_ns, strict)
+        return invert_transform(T_common_target) @ T_common_source
+
+    def _below_common(self, target: str, source: str) -> tuple[list[str], list[str]]:
+        """Return both frames' chains up to their nearest common ancestor, without it."""
         target_chain, source_chain = self._chain(target), self._chain(source)
         common = next((frame for frame in source_chain if frame in target_chain), None)
         if common is None:
@@ -169,9 +172,7 @@ class TransformBuffer:
             raise TransformError(
                 f'no transform from {source!r} to {target!r}: they are not connected on /tf and '
                 f'/tf_static ({known})')
-        T_common_source = self._compose(source_chain, common, stamp_ns, strict)
-        T_common_target = self._compose(target_chain, common, stamp_ns, strict)
-        return invert_transform(T_common_target) @ T_common_source
+        return target_chain[:target_chain.index(common)], source_chain[:source_chain.index(common)]
 
     def _names(self) -> list[str]:
         names = sorted({*self._edges, *(edge.parent for edge in self._edges.values())})
@@ -189,11 +190,10 @@ class TransformBuffer:
             chain.append(parent)
         return chain
 
-    def _compose(self, chain: list[str], ancestor: str, stamp_ns: int,
-                 strict: bool) -> np.ndarray:
-        """``T_ancestor_first`` along a chain of child to parent."""
+    def _compose(self, chain: list[str], stamp_ns: int, strict: bool) -> np.ndarray:
+        """``T_ancestor_first`` along a chain of child to parent, the ancestor left out."""
         T_ancestor_first = np.eye(4)
-        for child in chain[:chain.index(ancestor)]:
+        for child in chain:
             T_ancestor_first = self._sample(child, stamp_ns, strict) @ T_ancestor_first
         return T_ancestor_first
 

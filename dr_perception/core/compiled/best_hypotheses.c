@@ -67,7 +67,7 @@ int dr_best_hypotheses(int B, int K, int count, const int64_t *owner, const doub
         if (best < 0)
             continue;
         const double *P = found_T + 16 * best, *r = found_r + (int64_t)rows * best;
-        double gradient[7], hessian[49], information[36], inverse[36] = {0}, square = 0;
+        double gradient[7], hessian[49], information[36], inverse[36], square = 0;
         memcpy(T + 16 * m, P, 16 * sizeof(double));
         cost[m] = found_cost[best];
         for (int i = 0; i < 2 * K; i++)
@@ -77,15 +77,12 @@ int dr_best_hypotheses(int B, int K, int count, const int64_t *owner, const doub
                          found_J + (int64_t)rows * 6 * best, huber, gradient, hessian);
         for (int j = 0; j < 7; j++)
             hessian[8 * j] += j < 6 ? least_information : 1 / (size_sigma * size_sigma);
-        for (int j = 0; j < 6; j++) {
+        for (int j = 0; j < 6; j++)
             memcpy(information + 6 * j, hessian + 7 * j, 6 * sizeof(double));
-            inverse[7 * j] = 1;
-        }
-        int singular = solve(6, 6, information, inverse);
+        invert_6(information, inverse);
         for (int j = 0; j < 6; j++)
             for (int k = 0; k < 6; k++)
-                covariance[36 * m + 6 * j + k] = singular
-                    ? NAN : (inverse[6 * j + k] + inverse[6 * k + j]) / 2;
+                covariance[36 * m + 6 * j + k] = (inverse[6 * j + k] + inverse[6 * k + j]) / 2;
         on_plane[m] = weights[3 * best] > 0;
         size_error[m] = size_deviations[m] = NAN;
         double last[7] = {0, 0, 0, 0, 0, 0, 1};         /* row of the inverse: it is symmetric */

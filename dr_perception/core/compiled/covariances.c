@@ -20,19 +20,6 @@
 
 #include <stdint.h>
 
-enum { LARGEST = 6 };
-
-static void invert(int n, const double *matrix, double *inverse)
-{
-    double A[LARGEST * LARGEST];
-    memcpy(A, matrix, (size_t)(n * n) * sizeof(double));
-    for (int i = 0; i < n * n; i++)
-        inverse[i] = i % (n + 1) == 0;
-    if (solve(n, n, A, inverse))
-        for (int i = 0; i < n * n; i++)
-            inverse[i] = NAN;
-}
-
 /* The compiled twin of pose_solving.scaled_covariance: covariance, plane and result (M, 6, 6),
  * factors (M,). */
 int dr_scaled_covariance(int64_t M, const double *covariance, const double *factors,
@@ -41,10 +28,10 @@ int dr_scaled_covariance(int64_t M, const double *covariance, const double *fact
     for (int64_t m = 0; m < M; m++, covariance += 36, plane += 36, result += 36) {
         double information[36], inverse = 1 / factors[m], scaled[36];
         double share = 1 - inverse > 0 ? 1 - inverse : 0;
-        invert(6, covariance, information);
+        invert_6(covariance, information);
         for (int i = 0; i < 36; i++)
             information[i] = inverse * information[i] + share * plane[i];
-        invert(6, information, scaled);
+        invert_6(information, scaled);
         for (int i = 0; i < 6; i++)
             for (int j = 0; j < 6; j++)
                 result[6 * i + j] = (scaled[6 * i + j] + scaled[6 * j + i]) / 2;
@@ -56,6 +43,6 @@ int dr_scaled_covariance(int64_t M, const double *covariance, const double *fact
 int dr_inverses(int64_t M, const double *matrices, double *inverses)
 {
     for (int64_t m = 0; m < M; m++)
-        invert(6, matrices + 36 * m, inverses + 36 * m);
+        invert_6(matrices + 36 * m, inverses + 36 * m);
     return 0;
 }

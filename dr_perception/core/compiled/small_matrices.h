@@ -63,6 +63,18 @@ static inline int solve(int n, int m, double *A, double *b)
     return 0;
 }
 
+/* The inverse of a matrix (6, 6); NaN where there is none. */
+static inline void invert_6(const double *matrix, double *inverse)
+{
+    double A[36];
+    memcpy(A, matrix, sizeof A);
+    for (int i = 0; i < 36; i++)
+        inverse[i] = i % 7 == 0;
+    if (solve(6, 6, A, inverse))
+        for (int i = 0; i < 36; i++)
+            inverse[i] = NAN;
+}
+
 /* Turn a pose T (4, 4) by the rotation vector step[3:] about its origin and move it by step[:3]. */
 static inline void move_pose(const double *T, const double *step, double *moved)
 {
