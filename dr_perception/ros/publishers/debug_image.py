@@ -24,7 +24,7 @@ from dr_perception.core.drawing import draw_object, feature_edges
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.frame_result import FrameResult
 from dr_perception.ros.image_conversion import image_from_rgb
-from dr_perception.ros.publishers.events import SeldomEvents
+from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
 import numpy as np
@@ -43,12 +43,10 @@ class DebugImagePublisher:
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
         self.update_objects(objects)
-        self._raw = node.create_lifecycle_publisher(
-            Image, '~/debug_image', RESULTS_QOS, callback_group=SeldomEvents())
+        self._raw = create_output_publisher(node, Image, '~/debug_image', RESULTS_QOS)
         # The name that image_transport gives it, so that RViz and rqt find it.
-        self._compressed = node.create_lifecycle_publisher(
-            CompressedImage, '~/debug_image/compressed', RESULTS_QOS,
-            callback_group=SeldomEvents())
+        self._compressed = create_output_publisher(
+            node, CompressedImage, '~/debug_image/compressed', RESULTS_QOS)
 
     def update_objects(self, objects: tuple[ObjectModel, ...]) -> None:
         """Draw these."""

@@ -21,7 +21,7 @@ from typing import Any
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import fill_pose, fill_pose_with_covariance
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
-from dr_perception.ros.publishers.events import SeldomEvents
+from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
@@ -39,8 +39,8 @@ class DetectionsPublisher:
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
         self._made: list[Detection3D] = []
-        self._publisher = node.create_lifecycle_publisher(
-            Detection3DArray, '~/detections', RESULTS_QOS, callback_group=SeldomEvents())
+        self._publisher = create_output_publisher(
+            node, Detection3DArray, '~/detections', RESULTS_QOS)
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's instances."""

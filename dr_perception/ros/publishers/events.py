@@ -20,6 +20,8 @@ import time
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.qos import QoSProfile
 
 #: Seconds between two looks, and how long one lasts: for as long as one round of an executor.
 _PERIOD_S, _LOOK_S = 1.0, 0.02
@@ -50,3 +52,9 @@ class SeldomEvents(CallbackGroup):
 
     def ending_execution(self, entity: Any) -> None:
         """Nothing waits for it."""
+
+
+def create_output_publisher(node: Any, kind: type, topic: str,
+                            qos: QoSProfile) -> LifecyclePublisher:
+    """Return a lifecycle publisher of an output; ``destroy_lifecycle_publisher`` ends it."""
+    return node.create_lifecycle_publisher(kind, topic, qos, callback_group=SeldomEvents())

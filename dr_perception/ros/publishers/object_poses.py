@@ -21,7 +21,7 @@ from typing import Any
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import pose_with_covariance
 from dr_perception.ros.frame_result import FrameResult
-from dr_perception.ros.publishers.events import SeldomEvents
+from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -40,9 +40,8 @@ class ObjectPosesPublisher:
         """Publish a topic for each of these; those that are there already stay."""
         names = {model.name for model in objects}
         for name in sorted(names - set(self._publishers)):
-            self._publishers[name] = self._node.create_lifecycle_publisher(
-                PoseWithCovarianceStamped, f'~/{name}/pose', RESULTS_QOS,
-                callback_group=SeldomEvents())
+            self._publishers[name] = create_output_publisher(
+                self._node, PoseWithCovarianceStamped, f'~/{name}/pose', RESULTS_QOS)
         for name in sorted(set(self._publishers) - names):
             self._node.destroy_lifecycle_publisher(self._publishers.pop(name))
 

@@ -21,7 +21,7 @@ from typing import Any
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import pose_from_matrix
 from dr_perception.ros.frame_result import FrameResult
-from dr_perception.ros.publishers.events import SeldomEvents
+from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
 from geometry_msgs.msg import PoseArray
@@ -34,8 +34,7 @@ class PosesPublisher:
 
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
-        self._publisher = node.create_lifecycle_publisher(
-            PoseArray, '~/poses', RESULTS_QOS, callback_group=SeldomEvents())
+        self._publisher = create_output_publisher(node, PoseArray, '~/poses', RESULTS_QOS)
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's poses."""

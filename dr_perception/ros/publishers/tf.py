@@ -21,7 +21,7 @@ from typing import Any
 from dr_perception.core.objects import ObjectModel
 from dr_perception.ros.conversions import clean_frame_id, transform_stamped
 from dr_perception.ros.frame_result import FrameResult
-from dr_perception.ros.publishers.events import SeldomEvents
+from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.frame_names import FrameNames
 from dr_perception.ros.publishers.qos import TF_QOS
 from dr_perception.ros.publishers.registry import output
@@ -36,8 +36,7 @@ class TransformsPublisher:
     def __init__(self, node: Any, objects: tuple[ObjectModel, ...]) -> None:
         self._node = node
         # Absolute, as every TF broadcaster has it; `--ros-args -r /tf:=tf` moves it.
-        self._publisher = node.create_lifecycle_publisher(
-            TFMessage, '/tf', TF_QOS, callback_group=SeldomEvents())
+        self._publisher = create_output_publisher(node, TFMessage, '/tf', TF_QOS)
         self._names = FrameNames(node, [model.name for model in objects])
 
     def publish(self, result: FrameResult) -> None:
