@@ -44,6 +44,8 @@ FRAME = 'camera_optical_frame'
 _WARM_UP_RESULTS = 5
 #: Results that are still under way when the last picture was sent (s).
 _LAST_S = 3.0
+#: A stream that waits for results gives up after this (s): the node has stopped.
+_STREAM_S = 60.0
 _DETECTIONS_QOS = QoSProfile(depth=50)
 _CAMERA_QOS = QoSProfile(depth=2)
 #: The node reports once a second; the report after the next one has all that was sent before.
@@ -88,11 +90,19 @@ class BenchmarkCamera:
                 time.sleep(0.002)
         return True
 
-    def stream(self, rate_hz: float, count: int) -> dict[str, float]:
-        """Send so many pictures at a rate: how many results, how many a second, how late."""
-        stamps, start_s = [], time.monotonic()
-        for number in range(count):
-            time.sleep(max(0.0, start_s + number / rate_hz - time.monotonic()))
+    def stream(self, rate_hz: float, count: int, least_results: int) -> dict[str, float]:
+        """Send pictures at a rate: how many results, how many a second, how late.
+
+        Args:
+            rate_hz: pictures a second.
+            count: pictures to send.
+            least_results: then go on until so many came back. A burst of a few that are sent
+                faster than the node can take them ends before it has taken a second one.
+        """
+        stamps, start_s, before = [], time.monotonic(), len(self._results_ns)
+        while len(stamps) < count or (len(self._results_ns) - before < least_results
+                                      and time.monotonic() < start_s + _STREAM_S):
+            time.sleep(max(0.0, start_s + len(stamps) / rate_hz - time.monotonic()))
             stamps.append(self._send())
         end_s = time.monotonic() + _LAST_S
         while stamps[-1] not in self._results_ns and time.monotonic() < end_s:
@@ -101,8 +111,7 @@ class BenchmarkCamera:
                    if stamp in self._results_ns}
         times_ns = sorted(arrived.values())
         latency_ms = [(at - stamp) / 1e6 for stamp, at in arrived.items()] or [float('nan')]
-        return {'sent': count, 'sent_rate_hz': (count - 1) / max(
-                    (stamps[-1] - stamps[0]) / 1e9, 1e-9),
+        return {'sent': len(stamps),
                 'results': len(arrived),
                 'rate_hz': (len(times_ns) - 1) * 1e9 / max(times_ns[-1] - times_ns[0], 1)
                 if len(times_ns) > 1 else 0.0,
@@ -164,9 +173,11 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({'problem': 'the node gave no results'}), flush=True)
     else:
         print(json.dumps({
-            'steady': camera.stream(plan['steady_rate_hz'], plan['count']),
+            'steady': camera.stream(plan['steady_rate_hz'], plan['count'],
+                                    plan['least_results']),
             'steps': camera.node_steps_ms(),
-            'full': camera.stream(plan['full_rate_hz'], plan['count'])}), flush=True)
+            'full': camera.stream(plan['full_rate_hz'], plan['count'],
+                                  plan['count'])}), flush=True)
     rclpy.try_shutdown()
     thread.join(5.0)
     return 0

@@ -54,6 +54,8 @@ START_TIMEOUT_S = 600.0
 _CAMERA_RATE_HZ, _EASY_PART = 30.0, 0.6
 #: Pictures are offered this much faster than the estimator alone takes them.
 _FULL_PART = 1.5
+#: Results that make a rate.
+_LEAST_RESULTS = 2
 _PR_SET_PDEATHSIG = 1
 
 
@@ -96,7 +98,7 @@ def measure_transport(model: Path, provider: str, threads: int, pictures: Pictur
     Args:
         model, provider, threads: parameters of the node.
         pictures: to send.
-        repeat: pictures in each of the two streams.
+        repeat: pictures of the stream for the latency, and results of the one for the rate.
         estimator_rate_hz: pictures a second of the estimator alone; decides the rates.
 
     Raises:
@@ -108,8 +110,8 @@ def measure_transport(model: Path, provider: str, threads: int, pictures: Pictur
         np.save(Path(folder) / 'pictures.npy', pictures.images_rgb)
         plan = {'pictures': str(Path(folder) / 'pictures.npy'), 'namespace': _NAMESPACE,
                 'camera': asdict(pictures.camera), 'count': repeat,
-                'steady_rate_hz': steady_rate_hz, 'full_rate_hz': _FULL_PART * estimator_rate_hz,
-                'timeout_s': START_TIMEOUT_S}
+                'least_results': _LEAST_RESULTS, 'steady_rate_hz': steady_rate_hz,
+                'full_rate_hz': _FULL_PART * estimator_rate_hz, 'timeout_s': START_TIMEOUT_S}
         with _process([_NODE, *_node_arguments(model, provider, threads, pictures)],
                       environment) as (node, node_log), _process(
                           [_CAMERA, json.dumps(plan)], environment) as (camera, camera_log):
@@ -120,7 +122,7 @@ def measure_transport(model: Path, provider: str, threads: int, pictures: Pictur
     if not figures['steps']:
         raise BenchmarkError('the node published no /diagnostics after the pictures: leave the '
                              'machine to the benchmark')
-    if results < 2:
+    if results < _LEAST_RESULTS:
         raise BenchmarkError(f'only {results} of {repeat} pictures came back as poses: leave the '
                              'machine to the benchmark, or use a larger --repeat')
     return TransportTimes(full['rate_hz'], steady['p50_ms'], steady['p95_ms'], steady_rate_hz,

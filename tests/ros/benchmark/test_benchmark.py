@@ -115,7 +115,7 @@ def test_the_figures_are_finite_and_fit_together(measured):
         p50_ms = row['estimate']['p50_ms']
         assert p50_ms['total'] >= p50_ms['network'] > 0
         assert 0 < row['estimate']['outside_network'] < 1
-        assert row['ros']['sent'] == 8 and 2 <= row['ros']['results'] <= 8
+        assert 2 <= row['ros']['results'] <= row['ros']['sent'] >= 8
         # A frame passes through the estimator on its way.
         assert row['ros']['p50_ms'] > 0
     assert rows[0]['estimate']['objects'] == 2.0  # the tiny model sees two in every picture
