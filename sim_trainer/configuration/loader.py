@@ -196,7 +196,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
-        return _convert(next(a for a in args if a is not type(None)), value, where)
+        kinds = [a for a in args if a is not type(None)]
+        is_list = isinstance(value, (list, tuple))
+        return _convert(next((a for a in kinds if (typing.get_origin(a) is tuple) == is_list),
+                             kinds[0]), value, where)
     if dataclasses.is_dataclass(hint):
         parse = getattr(hint, 'from_yaml', None)
         return parse(value, where) if parse else build(hint, value, where)

@@ -82,8 +82,9 @@ class TrainingConfig:
     #: the keypoint network
     network: NetworkConfig = NetworkConfig()
     #: weights to begin with: folder of another run, a file of its snapshots, or a model.onnx. What
-    #: fits by name and shape is taken; with other objects all but the answering layers
-    start_from: str | None = None
+    #: fits by name and shape is taken; with other objects all but the answering layers. A list of
+    #: model.onnx: the mean of their weights, of runs that began with the same ones
+    start_from: str | tuple[str, ...] | None = None
     #: the object that tobin2017 localizes
     object_name: str | None = None
     #: optimizer steps
@@ -167,6 +168,12 @@ class TrainingConfig:
             if not 0 < getattr(self, key) < 1:
                 raise ConfigurationError(f'training.{key}: {getattr(self, key):g}; expected a '
                                          'number between 0 and 1')
+
+    @property
+    def start_paths(self) -> tuple[str, ...]:
+        """What ``start_from`` names, as a list."""
+        given = self.start_from
+        return (given,) if isinstance(given, str) else given or ()
 
     def batch_of(self, step: int) -> tuple[int, bool]:
         """Return the number of the batch that a step trains on, and whether it is a new one.

@@ -57,8 +57,8 @@ def run_training(config: SceneConfig, folder: Path, resume: bool) -> Path | None
             stream.fill()
             torch.manual_seed(config.seed)
             task = make_task(part, stream, catalogue)
-            if config.training.start_from and state is None and group.first:
-                start_from(task.network, Path(config.training.start_from),
+            if settings.start_paths and state is None and group.first:
+                start_from(task.network, [Path(name) for name in settings.start_paths],
                            lambda: first_pictures(task, first_sample))      # others are told
             trained = train(task, config, folder, state, group, time.monotonic() - begun)
         if not group.first:

@@ -11,11 +11,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Weights to begin a training with: of another run, or of a finished model.onnx."""
+"""Weights to begin a training with: of another run, of a model.onnx, or the mean of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import logging
 from pathlib import Path
 from typing import Any
@@ -24,42 +24,52 @@ from sim_trainer.errors import CheckpointError
 from sim_trainer.export.exported_weights import normalize_anew, read_exported, unfolded
 from sim_trainer.training.checkpoint import read_weights
 from sim_trainer.training.networks.blocks import Residual
+import torch
 from torch import nn, Tensor
 
 logger = logging.getLogger(__name__)
 
 
-def start_from(network: nn.Module, path: Path, pictures: Callable[[], Tensor]) -> None:
+def start_from(network: nn.Module, paths: Sequence[Path],
+               pictures: Callable[[], Tensor]) -> None:
     """Give a network the weights of another run, as far as they fit.
 
     Tensors fit by name and shape: a scene of other objects keeps all but the layers that give
     the answers. Residual blocks that the other network did not have begin as the identity, so a
     deeper network begins with the answers of the other one.
 
+    Of several models the mean of the weights is taken. Runs that began with the same weights are
+    close enough to each other for it, and their mean is often better than each of them
+    (Wortsman et al. 2022, "Model soups"); of runs that have nothing in common it is nothing.
+
     Args:
         network: what is about to be trained; changed in place.
-        path: a run's folder, its ``checkpoint.pt`` (the averaged weights are taken), one of its
-            ``snapshots``, or a ``model.onnx``.
+        paths: a run's folder, its ``checkpoint.pt`` (the averaged weights are taken), one of its
+            ``snapshots``, or a ``model.onnx``; or two or more ``model.onnx``.
         pictures: returns some of the training's, (N, 3, H, W); asked for a ``model.onnx`` alone,
             whose normalizations were folded away.
 
     Raises:
-        CheckpointError: nothing to read there, or less than half of the weights fit.
+        CheckpointError: nothing to read there, less than half of the weights fit, or several that
+            are no ``model.onnx`` or not of the same network.
     """
-    file = path / 'checkpoint.pt' if path.is_dir() else path
-    if not file.is_file():
-        raise CheckpointError(f'training.start_from: {file}: no such file; give the folder of a '
-                              'run of train, a file of its snapshots, or a model.onnx')
-    exported = file.suffix == '.onnx'
+    files = [path / 'checkpoint.pt' if path.is_dir() else path for path in paths]
+    for file in files:
+        if not file.is_file():
+            raise CheckpointError(f'training.start_from: {file}: no such file; give the folder of '
+                                  'a run of train, a file of its snapshots, or a model.onnx')
+    exported = files[0].suffix == '.onnx'
     mine = network.state_dict()
-    theirs = unfolded(network, read_exported(file)) if exported else read_weights(file)
+    theirs = (unfolded(network, _mean_of_exported(files)) if len(files) > 1 or exported
+              else read_weights(files[0]))
     fitting: dict[str, Any] = {name: value for name, value in theirs.items()
                                if name in mine and value.shape == mine[name].shape}
     count = sum(mine[name].numel() for name in fitting)
     total = sum(value.numel() for value in mine.values())
+    named = ' and '.join(map(str, files))
     if count < total / 2:
         raise CheckpointError(
-            f'training.start_from: {file}: {count} of {total} weights fit this network; give '
+            f'training.start_from: {named}: {count} of {total} weights fit this network; give '
             'training.network as that run had it (its config.yaml), or train without start_from')
     network.load_state_dict(fitting, strict=False)
     for name, module in network.named_modules():
@@ -69,5 +79,22 @@ def start_from(network: nn.Module, path: Path, pictures: Callable[[], Tensor]) -
         normalize_anew(network, pictures())
     left = sorted({name.rsplit('.', 1)[0] for name in mine.keys() - fitting.keys()
                    if not name.endswith('num_batches_tracked')})
-    logger.info('starting with %d of %d weights of %s%s', count, total, file,
+    logger.info('starting with %d of %d weights of %s%s', count, total,
+                f'the mean of {named}' if len(files) > 1 else named,
                 f'; anew: {", ".join(left)}' if left else '')
+
+
+def _mean_of_exported(files: list[Path]) -> dict[str, Tensor]:
+    """Return the mean of the weights of model.onnx of one network."""
+    for file in files:
+        if file.suffix != '.onnx':
+            # Before a normalization a kernel may have any length: a mean would weigh by it.
+            raise CheckpointError(f'training.start_from: {file}: of several only model.onnx; give '
+                                  'the ones that train wrote into the folders of the runs')
+    models = [read_exported(file) for file in files]
+    shapes = [{name: tuple(value.shape) for name, value in model.items()} for model in models]
+    for file, theirs in zip(files[1:], shapes[1:]):
+        if theirs != shapes[0]:
+            raise CheckpointError(f'training.start_from: {file}: another network than that of '
+                                  f'{files[0]}; a mean needs the same layers of the same objects')
+    return {name: torch.stack([model[name] for model in models]).mean(0) for name in models[0]}

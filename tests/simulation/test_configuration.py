@@ -19,7 +19,8 @@ import time
 
 import pytest
 from sim_trainer import cli
-from sim_trainer.configuration.schema import load_config
+from sim_trainer.configuration.loader import build, to_plain
+from sim_trainer.configuration.schema import load_config, SceneConfig
 from sim_trainer.errors import ConfigurationError
 
 
@@ -91,11 +92,21 @@ def _refused(path, *overrides):
     ('training.model=tobin2017', 'training.object_name: None; tobin2017 localizes one object'),
     ('training.steps=0', 'training: steps, batch_size, reuse and workers start at 1'),
     ('training.learning_rate=2', 'training.learning_rate: 2; expected a number between'),
+    ('training.start_from=5', 'training.start_from: got 5; expected text'),
+    ('training.start_from=[a.onnx, 5]', 'training.start_from.1: got 5; expected text'),
     ('training.compile=1', 'training.compile: got 1; expected true or false')])
 def test_a_wrong_value_is_one_line(reference_path, override, message):
     text = _refused(reference_path, override)
     assert text.startswith(f'{reference_path}: ')
     assert message in text
+
+
+@pytest.mark.parametrize('override, paths', [
+    ('null', ()), ('runs/a', ('runs/a',)), ('[a.onnx, b.onnx]', ('a.onnx', 'b.onnx'))])
+def test_one_or_several_weights_to_begin_with(reference_path, override, paths):
+    config = load_config(reference_path, [f'training.start_from={override}'])
+    assert config.training.start_paths == paths
+    assert config == build(SceneConfig, to_plain(config))
 
 
 @pytest.mark.parametrize('override, message', [

@@ -53,13 +53,13 @@ def test_start_from_takes_what_fits(kind, tiny_config, new_task, tmp_path, caplo
     torch.manual_seed(99)
     same = new_task(dataclasses.replace(config, seed=99)).network
     assert not torch.equal(flat_weights(same), flat_weights(trained))
-    start_from(same, path, no_pictures)
+    start_from(same, [path], no_pictures)
     assert torch.equal(flat_weights(same), flat_weights(trained))
     fewer = dataclasses.replace(config, objects=config.objects[:2], seed=99)
     fewer = make_task(fewer, task.stream, build_catalogue(fewer.objects)).network
     before = {name: value.clone() for name, value in fewer.state_dict().items()}
     with caplog.at_level('INFO'):
-        start_from(fewer, path, no_pictures)
+        start_from(fewer, [path], no_pictures)
     assert 'anew: ' in caplog.text
     kept = {name for name, value in fewer.state_dict().items()
             if value.dtype.is_floating_point and torch.equal(value, before[name])}
@@ -71,17 +71,17 @@ def test_start_from_takes_what_fits(kind, tiny_config, new_task, tmp_path, caplo
 def test_start_from_says_what_is_wrong(tmp_path):
     network = torch.nn.Linear(3, 3)
     with pytest.raises(CheckpointError, match='no such file; give the folder of a run of train'):
-        start_from(network, tmp_path, no_pictures)
+        start_from(network, [tmp_path], no_pictures)
     file = tmp_path / 'checkpoint.pt'
     torch.save(torch.nn.Linear(4, 4).state_dict(), file)
     with pytest.raises(CheckpointError, match='0 of 12 weights fit this network'):
-        start_from(network, file, no_pictures)
+        start_from(network, [file], no_pictures)
     torch.save({'weight': 'text'}, file)
     with pytest.raises(CheckpointError, match='not a checkpoint or snapshot'):
-        start_from(network, file, no_pictures)
+        start_from(network, [file], no_pictures)
     file.write_bytes(b'no zip')
     with pytest.raises(CheckpointError, match='damaged|not a checkpoint'):
-        start_from(network, file, no_pictures)
+        start_from(network, [file], no_pictures)
 
 
 class _Evil:

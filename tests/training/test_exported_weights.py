@@ -77,7 +77,7 @@ def test_an_exported_network_gives_the_same_answers_and_can_be_trained(exported,
     torch.manual_seed(7)
     again = build_network(NetworkConfig(backbone=backbone), 3, 9)
     with caplog.at_level('INFO'):
-        start_from(again, path, pictures)
+        start_from(again, [path], pictures)
     assert 'anew' not in caplog.text
     _same(network, again.eval(), pictures())
     # Statistics are those of the pictures: training, which normalizes by the batch, answers alike.
@@ -108,7 +108,7 @@ def test_more_blocks_begin_as_the_identity(tmp_path, caplog):
     torch.manual_seed(7)
     deeper = build_network(NetworkConfig(blocks=(3, 4, 2)), 3, 9)
     with caplog.at_level('INFO'):
-        start_from(deeper, path, pictures)
+        start_from(deeper, [path], pictures)
     assert 'anew: backbone.down16.3.first.0' in caplog.text
     _same(network, deeper.eval(), pictures())
     _same(network, deeper.train(), pictures())
@@ -123,7 +123,7 @@ def test_a_network_that_sees_the_plane_begins_as_one_that_does_not(tmp_path):
     codes = torch.full((4, 1, 64, 96), 100.0)
     codes[0] = 0
     told = torch.cat([pictures(), codes], 1)
-    start_from(seeing, path, lambda: told)
+    start_from(seeing, [path], lambda: told)
     with torch.no_grad():
         for wanted, got in zip(network(pictures()), seeing.eval()(told)):
             torch.testing.assert_close(wanted, got, atol=2e-4, rtol=1e-3)
@@ -139,9 +139,44 @@ def test_a_network_that_sees_the_plane_begins_as_one_that_does_not(tmp_path):
         assert torch.equal(a[0], b[0]) and not torch.allclose(a[1], b[1])
     export_model(seeing, _Contract(4), path)
     again = build_network(NetworkConfig(sees_plane=True), 3, 9)
-    start_from(again, path, lambda: told)
+    start_from(again, [path], lambda: told)
     _same(seeing, again.eval(), told)
     _same(seeing, again.train(), told)
+
+
+def test_the_mean_of_several(tmp_path, caplog):
+    network = used()
+    kernel = network.backbone.down16[-1].second[0].weight
+    original, paths = kernel.detach().clone(), [tmp_path / f'{i}.onnx' for i in range(3)]
+    with torch.no_grad():
+        for gain, path in zip((0.5, 1.0, 3.0), paths):
+            kernel.copy_(gain * original)
+            export_model(network, _Contract(3), path)
+        # The export folds what comes after it into a kernel: linear, so the mean is that of gains.
+        kernel.copy_(1.5 * original)
+    torch.manual_seed(7)
+    got = build_network(NetworkConfig(), 3, 9)
+    with caplog.at_level('INFO'):
+        start_from(got, paths, pictures)
+    assert 'the mean of ' in caplog.text and f'{paths[0]} and {paths[1]} and ' in caplog.text
+    _same(network, got.eval(), pictures())
+    _same(network, got.train(), pictures())
+
+
+def test_a_mean_of_what_does_not_belong_together(tmp_path):
+    paths = [tmp_path / 'a.onnx', tmp_path / 'b.onnx', tmp_path / 'run' / 'checkpoint.pt']
+    export_model(used(), _Contract(3), paths[0])
+    export_model(used('csp'), _Contract(3), paths[1])
+    paths[2].parent.mkdir()
+    paths[2].write_bytes(b'')
+    network = build_network(NetworkConfig(), 3, 9)
+    with pytest.raises(CheckpointError, match='b.onnx: another network than that of .*a.onnx; a '
+                                              'mean needs the same layers of the same objects'):
+        start_from(network, paths[:2], pictures)
+    with pytest.raises(CheckpointError, match='checkpoint.pt: of several only model.onnx; give'):
+        start_from(network, [paths[0], paths[2].parent], pictures)
+    with pytest.raises(CheckpointError, match='c.onnx: no such file'):
+        start_from(network, [paths[0], tmp_path / 'c.onnx'], pictures)
 
 
 def test_other_files_are_told(tmp_path):
@@ -149,7 +184,7 @@ def test_other_files_are_told(tmp_path):
     path = tmp_path / 'x.onnx'
     path.write_bytes(b'no model at all')
     with pytest.raises(CheckpointError, match='x.onnx: not an ONNX model .*; give a model.onnx'):
-        start_from(network, path, pictures)
+        start_from(network, [path], pictures)
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], 'empty', [], [])), str(path))
     with pytest.raises(CheckpointError, match='x.onnx: holds no weights of a network of this'):
-        start_from(network, path, pictures)
+        start_from(network, [path], pictures)
