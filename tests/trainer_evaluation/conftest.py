@@ -12,13 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A small catalogue and makers of truths and detections."""
+"""A small catalogue, makers of truths and detections, BOP data sets with masks and of others."""
+import json
+from pathlib import Path
+import shutil
+
+import cv2
 from dr_perception.core.camera import PinholeCamera
 from dr_perception.core.pipeline import Detection
-from dr_perception.core.transforms import make_transform
+from dr_perception.core.transforms import look_at, make_transform
 import numpy as np
 import pytest
-from sim_trainer.dataset.bop import BopInstance
+from sim_trainer.dataset.bop import BopInstance, BopPicture
+from sim_trainer.dataset.bop_writer import BopWriter
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import object_from_points
 
@@ -56,3 +62,61 @@ def detection():
         T = make_transform(np.eye(3) if R is None else R, position_m)
         return Detection(name, score, T, np.diag([sigma_m ** 2] * 3 + [0.01] * 3))
     return make
+
+
+@pytest.fixture(scope='session')
+def T_base_camera():
+    """Return the pose of a camera that looks at the table."""
+    return look_at((1.1, 0.1, 0.65), (0.5, 0.0, 0.0))
+
+
+@pytest.fixture(scope='session')
+def bop_picture(T_base_camera):
+    """Return a function: a picture of noise with instances, of a camera over the table."""
+    def make(picture_id, camera, instances, **more):
+        image_rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        return BopPicture(picture_id, Path('x.png'), image_rgb, camera, T_base_camera, instances,
+                          **more)
+    return make
+
+
+@pytest.fixture(scope='session')
+def edit_json():
+    """Return a function that changes what a JSON file holds."""
+    def edit(path, change):
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+    return edit
+
+
+@pytest.fixture
+def masked(tmp_path, catalogue, camera, bop_picture):
+    """Return the root of a data set with masks: a cube seen on its left half, one hidden."""
+    ids = np.zeros((48, 64), np.uint8)
+    ids[19:29, 27:32] = 1
+    T = make_transform(np.eye(3), [0.0, 0.0, 0.5])
+    # Far to the left: half of the silhouette (0.05 m at 0.475 m) is outside the picture.
+    cut = make_transform(np.eye(3), [-0.32 * 0.475, 0.0, 0.5])
+    with BopWriter(tmp_path, 'train', tuple(catalogue.values())) as writer:
+        writer.add(bop_picture(4, camera, [
+            BopInstance('cube', T, None), BopInstance('cube', T, 0.0),
+            BopInstance('cube', cut, None)], instance_ids=ids))
+    return tmp_path
+
+
+@pytest.fixture
+def standard(masked, edit_json):
+    """Return the root of BOP's own layout: two scenes, one grey, no names, ids of its own."""
+    scenes = masked / 'train_pbr'
+    shutil.copytree(masked / 'test/train', scenes / '000000')
+    (masked / 'test/train').rename(scenes / '000002')
+    shutil.rmtree(masked / 'test')
+    (masked / 'models/names.json').unlink()
+    (scenes / '000002/rgb').rename(scenes / '000002/gray')
+    path = scenes / '000002/gray/000004.png'
+    cv2.imwrite(str(path.with_suffix('.jpg')), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    path.unlink()
+    shutil.rmtree(scenes / '000000/mask_visib')
+    edit_json(scenes / '000002/scene_gt.json', lambda d: d['4'][1].update(obj_id=17))
+    return masked

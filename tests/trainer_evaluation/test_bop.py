@@ -14,41 +14,28 @@
 
 """BOP data sets: written and read again, and bad ones with their texts."""
 import json
-from pathlib import Path
 import shutil
 
 import cv2
 from dr_perception.core.camera import PinholeCamera
-from dr_perception.core.transforms import look_at, make_transform, rotation_from_rotvec
+from dr_perception.core.transforms import make_transform, rotation_from_rotvec
 import numpy as np
 import pytest
 from sim_trainer.dataset import bop_writer
-from sim_trainer.dataset.bop import BopInstance, BopPicture, BopSplit
-from sim_trainer.dataset.bop_frames import BopFrames
+from sim_trainer.dataset.bop import BopInstance, BopSplit
 from sim_trainer.dataset.bop_writer import BopWriter
 from sim_trainer.errors import DatasetError
 
-T_BASE_CAMERA = look_at((1.1, 0.1, 0.65), (0.5, 0.0, 0.0))
-
-
-def _image():
-    return np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-
-
-def _picture(picture_id, camera, instances, **more):
-    return BopPicture(picture_id, Path('x.png'), _image(), camera, T_BASE_CAMERA, instances,
-                      **more)
-
 
 @pytest.fixture(scope='module')
-def written(tmp_path_factory, catalogue, camera):
+def written(tmp_path_factory, catalogue, camera, bop_picture):
     """Return the root of a written data set of two pictures."""
     root = tmp_path_factory.mktemp('bop')
     with BopWriter(root, 'clean', tuple(catalogue.values())) as writer:
         T = make_transform(rotation_from_rotvec([0.1, -0.7, 1.2]), [0.012, -0.034, 0.876])
-        writer.add(_picture(3, camera, [
+        writer.add(bop_picture(3, camera, [
             BopInstance('tetrahedron', T, 0.75), BopInstance('cube', np.linalg.inv(T), None)]))
-        writer.add(_picture(12, camera, []))
+        writer.add(bop_picture(12, camera, []))
     return root
 
 
@@ -59,12 +46,6 @@ def copied(written, tmp_path):
     return tmp_path / 'bop'
 
 
-def _edit(path, change):
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
 def _refused(root, split='clean'):
     with pytest.raises(DatasetError) as info:
         list(BopSplit(root, split))
@@ -72,15 +53,15 @@ def _refused(root, split='clean'):
     return str(info.value)
 
 
-def test_round_trip(written, camera):
+def test_round_trip(written, camera, T_base_camera, bop_picture):
     split = BopSplit(written, 'clean')
     assert len(split) == 2
     first, second = split
     assert (first.picture_id, second.picture_id) == (3, 12)
     assert first.path.name == '000003.png'
-    assert np.array_equal(first.image_rgb, _image())
+    assert np.array_equal(first.image_rgb, bop_picture(3, camera, []).image_rgb)
     assert first.camera == camera
-    assert np.allclose(first.T_base_camera, T_BASE_CAMERA, atol=1e-12)
+    assert np.allclose(first.T_base_camera, T_base_camera, atol=1e-12)
     tetrahedron, cube = first.instances
     T = make_transform(rotation_from_rotvec([0.1, -0.7, 1.2]), [0.012, -0.034, 0.876])
     assert tetrahedron.object_name == 'tetrahedron'
@@ -112,12 +93,12 @@ def test_meshes_are_in_millimetres(written):
     assert len(lines) - start - 8 == 12
 
 
-def test_jpeg_and_no_base_and_no_info(copied):
+def test_jpeg_and_no_base_and_no_info(copied, edit_json):
     folder = copied / 'test/clean'
     (folder / 'rgb/000012.png').unlink()
     cv2.imwrite(str(folder / 'rgb/000012.jpg'), np.zeros((48, 64, 3), np.uint8))
     (folder / 'scene_gt_info.json').unlink()
-    _edit(folder / 'scene_camera.json', lambda d: d['12'].pop('cam_R_w2c'))
+    edit_json(folder / 'scene_camera.json', lambda d: d['12'].pop('cam_R_w2c'))
     first, second = BopSplit(copied, 'clean')
     assert first.instances[0].visible_fraction is None
     assert second.path.suffix == '.jpg'
@@ -164,8 +145,8 @@ def test_a_missing_or_broken_picture_is_named(copied):
     ('scene_gt', lambda d: d['3'][0].pop('cam_t_m2c'), "picture 3: KeyError: 'cam_t_m2c'"),
     ('scene_gt', lambda d: d['3'][0].update(cam_R_m2c=[1, 0, 0]), 'picture 3: ValueError'),
     ('scene_gt', lambda d: d.update({'3': 5}), 'picture 3: TypeError')])
-def test_a_bad_entry_is_named_with_its_picture(copied, name, change, message):
-    _edit(copied / f'test/clean/{name}.json', change)
+def test_a_bad_entry_is_named_with_its_picture(copied, edit_json, name, change, message):
+    edit_json(copied / f'test/clean/{name}.json', change)
     text = _refused(copied)
     assert text.startswith(f'{copied}/test/clean: ')
     assert message in text
@@ -176,26 +157,12 @@ def test_a_bad_entry_is_named_with_its_picture(copied, name, change, message):
     ('test/clean/scene_gt', lambda d: d.update(first=[])),
     ('test/clean/scene_gt_info', lambda d: d['3'].__setitem__(0, 0.5)),
     ('test/clean/scene_gt_info', lambda d: d['3'].pop())])
-def test_more_bad_entries_are_refused(copied, name, change):
-    _edit(copied / f'{name}.json', change)
+def test_more_bad_entries_are_refused(copied, edit_json, name, change):
+    edit_json(copied / f'{name}.json', change)
     _refused(copied)
 
 
 # A whole data set: masks, scene_gt_info, models_info ---------------------------------------------
-
-@pytest.fixture
-def masked(tmp_path, catalogue, camera):
-    """Return the root of a data set with masks: a cube seen on its left half, one hidden."""
-    ids = np.zeros((48, 64), np.uint8)
-    ids[19:29, 27:32] = 1
-    T = make_transform(np.eye(3), [0.0, 0.0, 0.5])
-    # Far to the left: half of the silhouette (0.05 m at 0.475 m) is outside the picture.
-    cut = make_transform(np.eye(3), [-0.32 * 0.475, 0.0, 0.5])
-    with BopWriter(tmp_path, 'train', tuple(catalogue.values())) as writer:
-        writer.add(_picture(4, camera, [BopInstance('cube', T, None), BopInstance('cube', T, 0.0),
-                                        BopInstance('cube', cut, None)], instance_ids=ids))
-    return tmp_path
-
 
 def test_masks_and_scene_gt_info_by_hand(masked):
     folder = masked / 'test/train'
@@ -258,23 +225,24 @@ def test_models_info_and_camera(masked, catalogue):
         'width': 64}
 
 
-def test_jpeg_and_distortion_are_written_and_read(tmp_path, catalogue, camera):
+def test_jpeg_and_distortion_are_written_and_read(tmp_path, catalogue, camera, bop_picture):
     bent = PinholeCamera(100.0, 100.0, 31.5, 23.5, 64, 48, 'plumb_bob', (-0.2, 0.1, 0.0, 0.001))
     with BopWriter(tmp_path, 's', tuple(catalogue.values()), jpeg_quality=90) as writer:
-        writer.add(_picture(1, bent, []))
+        writer.add(bop_picture(1, bent, []))
     [picture] = BopSplit(tmp_path, 's')
     assert picture.path.name == '000001.jpg' and picture.camera == bent
     assert picture.path.read_bytes()[:2] == b'\xff\xd8'
 
 
-def test_a_killed_run_leaves_a_readable_data_set(tmp_path, catalogue, camera, monkeypatch):
+def test_a_killed_run_leaves_a_readable_data_set(
+        tmp_path, catalogue, camera, bop_picture, monkeypatch):
     writer = BopWriter(tmp_path, 's', tuple(catalogue.values()))
     for i in range(3):
-        writer.add(_picture(i, camera, []))
+        writer.add(bop_picture(i, camera, []))
     assert BopSplit(tmp_path, 's').ids == [0]           # the first at once, then by the clock
     monkeypatch.setattr(bop_writer, 'FLUSH_S', 0.0)
     writer._flush_took_s = 0.0
-    writer.add(_picture(3, camera, []))
+    writer.add(bop_picture(3, camera, []))
     assert len(list(BopSplit(tmp_path, 's'))) == 4      # never closed
     assert not list(tmp_path.rglob('*.partial'))
     with pytest.raises(DatasetError, match='holds a data set already'):
@@ -283,129 +251,8 @@ def test_a_killed_run_leaves_a_readable_data_set(tmp_path, catalogue, camera, mo
         BopWriter(tmp_path, 'other', tuple(catalogue.values())[:1])
 
 
-def test_a_full_disk_is_said(tmp_path, catalogue, camera):
+def test_a_full_disk_is_said(tmp_path, catalogue, camera, bop_picture):
     writer = BopWriter(tmp_path, 's', tuple(catalogue.values()))
     shutil.rmtree(tmp_path / 'test/s/rgb')
     with pytest.raises(DatasetError, match='000001.png: cannot be written; is the disk full'):
-        writer.add(_picture(1, camera, []))
-
-
-# Data sets of others -----------------------------------------------------------------------------
-
-@pytest.fixture
-def standard(masked):
-    """Return the root of BOP's own layout: two scenes, one grey, no names, ids of its own."""
-    scenes = masked / 'train_pbr'
-    shutil.copytree(masked / 'test/train', scenes / '000000')
-    (masked / 'test/train').rename(scenes / '000002')
-    shutil.rmtree(masked / 'test')
-    (masked / 'models/names.json').unlink()
-    (scenes / '000002/rgb').rename(scenes / '000002/gray')
-    path = scenes / '000002/gray/000004.png'
-    cv2.imwrite(str(path.with_suffix('.jpg')), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-    path.unlink()
-    shutil.rmtree(scenes / '000000/mask_visib')
-    _edit(scenes / '000002/scene_gt.json', lambda d: d['4'][1].update(obj_id=17))
-    return masked
-
-
-def test_the_standard_layout_of_several_scenes(standard):
-    split = BopSplit(standard, 'train_pbr', {1: 'cube'})
-    assert split.ids == [4, 2_000_004] and split.ignored_count == 1
-    assert split.counts() == {'cube': 5}
-    color, grey = split
-    assert [len(p.instances) for p in (color, grey)] == [3, 2]
-    assert grey.path == standard / 'train_pbr/000002/gray/000004.jpg'
-    assert np.ptp(grey.image_rgb.astype(int), axis=2).max() == 0
-    # The mask of what was ignored is not looked for, and numbers follow the instances.
-    assert np.unique(split.read(2_000_004, masks=True).instance_ids).tolist() == [0, 1]
-    assert split.read(4, masks=True).instance_ids is None
-    assert BopSplit(standard, 'train_pbr/000002', {1: 'cube'}).ids == [4]
-
-
-def test_the_standard_layout_wants_names_from_the_caller(standard):
-    with pytest.raises(DatasetError, match='names.json: cannot be read'):
-        BopSplit(standard, 'train_pbr')
-    with pytest.raises(DatasetError, match='no such split; this data set has train_pbr'):
-        BopSplit(standard, 'train', {1: 'cube'})
-
-
-def _frames(root, catalogue, window=(24, 20), split='train_pbr', names=None):
-    return BopFrames(root, split, tuple(catalogue.values()), window, names or {1: 'cube'})
-
-
-def test_frames_are_windows_with_their_camera(standard, catalogue):
-    frames = _frames(standard, catalogue)
-    assert len(frames) == 2 and frames.ignored_count == 1
-    whole = BopSplit(standard, 'train_pbr', {1: 'cube'})
-    corners = set()
-    for i in range(40):
-        frame = frames.frame(i % 2, np.random.default_rng(i))
-        picture = whole.read(whole.ids[i % 2])
-        left, top = (round(a - b) for a, b in ((picture.camera.cx_px, frame.camera.cx_px),
-                                               (picture.camera.cy_px, frame.camera.cy_px)))
-        assert frame.camera == picture.camera.cropped(left, top, 24, 20)
-        assert np.array_equal(frame.image_rgb, picture.image_rgb[top:top + 20, left:left + 24])
-        assert np.allclose(frame.T_base_camera, T_BASE_CAMERA)
-        assert [label.object_index for label in frame.instances] == [0] * len(picture.instances)
-        seen = np.zeros((48, 64), bool)
-        seen[19:29, 27:32] = True
-        part = seen[top:top + 20, left:left + 24].sum() / 100
-        if i % 2:       # with masks, exact
-            assert frame.instances[0].visible_fraction == pytest.approx(part)
-        corners.add((left, top))
-    assert len(corners) > 20
-
-
-def test_frames_depend_on_index_and_generator_alone(standard, catalogue):
-    first, second = (_frames(standard, catalogue) for _ in range(2))
-    second.frame(1, np.random.default_rng(5))
-    for index in (0, 1):
-        a, b = (f.frame(index, np.random.default_rng(3)) for f in (first, second))
-        assert np.array_equal(a.image_rgb, b.image_rgb) and a.camera == b.camera
-        assert [x.visible_fraction for x in a.instances] == [
-            x.visible_fraction for x in b.instances]
-    a.image_rgb[:] = 0          # a frame is the caller's; the cache is not touched
-    assert first.frame(1, np.random.default_rng(3)).image_rgb.any()
-
-
-def test_windows_look_for_objects(standard, catalogue):
-    """Four of five windows hold an object's centre; without the pull, far fewer would."""
-    frames = _frames(standard, catalogue, (12, 12))
-    held = 0
-    for i in range(200):
-        frame = frames.frame(1, np.random.default_rng(i))
-        centre = frame.camera.project(frame.instances[0].T_camera_object[:3, 3])[0]
-        held += bool(((centre >= 0) & (centre <= 11)).all())
-    assert 0.75 < held / 200 < 0.95
-
-
-def test_frames_without_masks_share_out_the_fraction(standard, catalogue):
-    frames = _frames(standard, catalogue, (64, 48))
-    assert [x.visible_fraction for x in frames.frame(0, np.random.default_rng(0)).instances] == [
-        0.5, 0.0, 0.0]
-    (standard / 'train_pbr/000000/scene_gt_info.json').unlink()
-    whole, _, cut = _frames(standard, catalogue, (64, 48)).frame(
-        0, np.random.default_rng(0)).instances
-    assert whole.visible_fraction == 1.0 and 0.2 < cut.visible_fraction < 0.8
-
-
-def test_no_base_frame_is_the_identity(standard, catalogue):
-    _edit(standard / 'train_pbr/000000/scene_camera.json', lambda d: d['4'].pop('cam_R_w2c'))
-    frame = _frames(standard, catalogue).frame(0, np.random.default_rng(0))
-    assert np.array_equal(frame.T_base_camera, np.eye(4))
-
-
-def test_frames_refuse_what_cannot_be_used(standard, catalogue):
-    with pytest.raises(DatasetError, match='has 64x48 px; the window of training has 65x20 px'):
-        _frames(standard, catalogue, (65, 20)).frame(0, np.random.default_rng(0))
-    with pytest.raises(DatasetError, match='holds no object of the catalogue .*, but mug; give'):
-        _frames(standard, catalogue, names={1: 'mug'})
-    with pytest.raises(DatasetError, match='but none that has a name'):
-        _frames(standard, catalogue, names={99: 'mug'})
-    with pytest.raises(IndexError):
-        _frames(standard, catalogue).frame(2, np.random.default_rng(0))
-    for scene in ('000000', '000002'):
-        (standard / f'train_pbr/{scene}/scene_gt.json').write_text('{}')
-    with pytest.raises(DatasetError, match='holds no pictures'):
-        _frames(standard, catalogue)
+        writer.add(bop_picture(1, camera, []))
