@@ -226,7 +226,7 @@ class RosGraph:
     def publisher(self, kind, topic, readers=1, qos=10):
         """Return a publisher that its readers have found."""
         publisher = self.client.create_publisher(kind, topic, qos)
-        deadline_s = time.monotonic() + 20.0
+        deadline_s = time.monotonic() + 90.0
         while publisher.get_subscription_count() < readers:
             assert time.monotonic() < deadline_s, f'{topic}: no reader'
             time.sleep(0.005)
@@ -265,7 +265,7 @@ class CameraClient:
     def __init__(self, graph, camera, is_info_sent=True):
         """Wait until the node has found both topics."""
         from sensor_msgs.msg import CameraInfo, Image
-        self.camera = camera
+        self._graph, self.camera = graph, camera
         self._stamps = itertools.count(100)
         self.images = graph.publisher(Image, 'image')
         self.infos = graph.publisher(CameraInfo, 'camera_info')
@@ -291,8 +291,15 @@ class CameraClient:
 
     def send_info(self, info=None):
         """Publish a CameraInfo and give it time to arrive before the next picture."""
-        self.infos.publish(info or self.info())
-        time.sleep(0.1)
+        info = info or self.info()
+        self.infos.publish(info)
+        inputs = [node._inputs for node in self._graph._nodes
+                  if getattr(node, '_inputs', None) is not None]
+        deadline_s = time.monotonic() + 2.0
+        while any(one.camera_info is None or one.camera_info.header != info.header
+                  for one in inputs) and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        time.sleep(0.02 if inputs else 0.1)     # it is heard in another process
 
     def send_image(self, message=None, **shape):
         """Publish a picture; returns it."""

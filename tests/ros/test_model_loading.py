@@ -116,7 +116,7 @@ def test_progress_is_told_while_an_engine_is_built(monkeypatch, fake_tensorrt, m
     assert lines[0] == ('loading the model, for which TensorRT builds an engine (minutes the '
                         'first time, then from the cache)')
     assert lines[1].startswith(lines[0]) and lines[1].endswith(' s so far')
-    assert 2 <= len(lines) < 40
+    assert len(lines) >= 2
     count = len(lines)
     time.sleep(0.2)
     assert len(lines) == count      # and no more once it is done

@@ -14,6 +14,8 @@
 
 """States, parameters, providers, and the process: start, refusal, end."""
 import os
+from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -146,6 +148,17 @@ def start_process(*arguments):
         stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ})
 
 
+def wait_until_caught(process_id, number, timeout_s=120.0):
+    """Wait until a process has a handler for a signal."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        status = Path(f'/proc/{process_id}/status').read_text()
+        if int(re.search(r'SigCgt:\s*(\w+)', status)[1], 16) >> (number - 1) & 1:
+            return
+        assert time.monotonic() < deadline_s, status
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize('autostart', [True, False])
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, number):
@@ -156,9 +169,9 @@ def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, n
             line = next(line for line in process.stdout if ' active: ' in line)
             assert '/image -> /pose_estimator/detections' in line
         else:
-            time.sleep(2.0)
+            wait_until_caught(process.pid, signal.SIGTERM)     # rclpy does, Python alone does not
         process.send_signal(number)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, output
@@ -167,7 +180,7 @@ def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, n
 
 def test_autostart_with_a_missing_model_is_one_line_and_exit_code_2():
     process = start_process('model:=/nowhere/model.onnx')
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=90)
     assert process.returncode == 2
     lines = [line for line in output.splitlines() if line.strip()]
     assert len(lines) == 1 and 'there is no such model file' in lines[0]
@@ -175,7 +188,7 @@ def test_autostart_with_a_missing_model_is_one_line_and_exit_code_2():
 
 def test_wrong_parameter_is_one_line_and_exit_code_2():
     process = start_process('min_score:=7.0')
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=90)
     assert process.returncode == 2
     lines = [line for line in output.splitlines() if line.strip()]
     assert len(lines) == 1 and lines[0].startswith('error: min_score')

@@ -15,6 +15,7 @@
 """Bad input of every kind: the node says what is wrong, counts it, and takes the next frame."""
 from array import array
 import dataclasses
+import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -39,6 +40,14 @@ def wait_for_error(node, kind, timeout_s=20.0):
         if kind in errors:
             return errors[kind]
         assert time.monotonic() < deadline_s, f'no error {kind}: {errors}'
+        time.sleep(0.005)
+
+
+def wait_until(condition, timeout_s=20.0):
+    """Wait until a condition is met."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
         time.sleep(0.005)
 
 
@@ -101,7 +110,8 @@ def test_image_without_any_camera_info_is_explained(ros_graph, make_camera_clien
 
 
 def test_old_image_is_dropped_with_a_hint(ros_graph, make_camera_client, tiny_model):
-    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, max_image_age_s=0.5)
+    # The old one is of 1970.
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, max_image_age_s=30.0)
     detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
     camera = make_camera_client()
     camera.send_image()
@@ -136,19 +146,23 @@ def test_only_the_newest_waiting_frame_is_processed(
     detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
     estimate = node._estimator.estimate
 
+    begun, go_on = threading.Event(), threading.Event()
+
     def slow(*args, **kwargs):
-        time.sleep(0.5)
+        begun.set()
+        assert go_on.wait(60)
         return estimate(*args, **kwargs)
 
     node._estimator.estimate = slow
     camera = make_camera_client()
     first = camera.send_image()
-    time.sleep(0.2)
-    for _ in range(4):
+    assert begun.wait(60)
+    for received in range(2, 6):
         last = camera.send_image()
-        time.sleep(0.03)
+        wait_until(lambda count=received: node._statistics.snapshot().received == count)
+    go_on.set()
     messages = detections.wait(2)
-    time.sleep(0.7)
+    wait_until(lambda: node._statistics.snapshot().processed == 2)
     assert [m.header.stamp.sec for m in messages] == [
         first.header.stamp.sec, last.header.stamp.sec]
     snapshot = node._statistics.snapshot()
@@ -174,7 +188,8 @@ def test_compressed_images(ros_graph, tiny_model, scene):
 
 def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, tiny_model):
     statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
-    ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, hardware_id='cell_7')
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE,
+                                     hardware_id='cell_7')
 
     def values(message):
         return {item.key: item.value for item in message.status[0].values}
@@ -188,9 +203,9 @@ def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, 
     assert bad.status[0].level == DiagnosticStatus.ERROR
     assert values(bad)['errors camera_info'] == '1'
     camera.send_info()
-    for _ in range(4):
+    for processed in range(1, 5):
         camera.send_image()
-        time.sleep(0.1)
+        wait_until(lambda count=processed: node._statistics.snapshot().processed >= count)
     good = statuses.wait_for(lambda m: values(m)['frames processed'] >= '3')
     assert good.status[0].hardware_id == 'cell_7'
     table = values(good)
@@ -257,4 +272,5 @@ def test_transform_age_steps_and_what_training_did_not_cover(
                 if key.endswith(' p50 [ms]')}
     whole_ms = steps_ms.pop('latency')
     assert 300 <= steps_ms['transport'] < whole_ms < 300 + 1e3 * (time.monotonic() - start_s)
-    assert sum(steps_ms.values()) == pytest.approx(whole_ms, abs=1.0 + 0.1 * (whole_ms - 300))
+    # What a loaded machine does between two steps belongs to none.
+    assert 300 < sum(steps_ms.values()) <= whole_ms + 1.0
