@@ -58,9 +58,9 @@ def start_from(network: nn.Module, paths: Sequence[Path],
         if not file.is_file():
             raise CheckpointError(f'training.start_from: {file}: no such file; give the folder of '
                                   'a run of train, a file of its snapshots, or a model.onnx')
-    exported = files[0].suffix == '.onnx'
+    exported = len(files) > 1 or files[0].suffix == '.onnx'
     mine = network.state_dict()
-    theirs = (unfolded(network, _mean_of_exported(files)) if len(files) > 1 or exported
+    theirs = (unfolded(network, _mean_of_exported(files)) if exported
               else read_weights(files[0]))
     fitting: dict[str, Any] = {name: value for name, value in theirs.items()
                                if name in mine and value.shape == mine[name].shape}

@@ -171,7 +171,7 @@ def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, n
         else:
             wait_until_caught(process.pid, signal.SIGTERM)     # rclpy does, Python alone does not
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=20)
     finally:
         process.kill()
     assert process.returncode == 0, output

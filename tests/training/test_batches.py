@@ -43,7 +43,7 @@ def _tensors(batch):
     return {name: value for name, value in vars(batch).items() if torch.is_tensor(value)}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 def test_processes_make_the_batches_of_a_thread(tiny_config, new_task):
     by_thread = list(prefetched_batches(new_task(tiny_config), 0))
     by_processes = list(prefetched_batches(new_task(_with_workers(tiny_config, 2)), 0))
@@ -54,7 +54,7 @@ def test_processes_make_the_batches_of_a_thread(tiny_config, new_task):
     assert not multiprocessing.active_children()        # all is made: drawing has ended, too
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 def test_a_killed_process_ends_the_training_with_one_line(tiny_config, new_task):
     longer = dataclasses.replace(tiny_config, training=dataclasses.replace(
         tiny_config.training, steps=5000))
@@ -70,14 +70,14 @@ def test_a_killed_process_ends_the_training_with_one_line(tiny_config, new_task)
             pass
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 def test_what_drawing_meets_is_what_the_training_is_told(tiny_config, new_task):
     broken = dataclasses.replace(_with_workers(tiny_config, 2), arm_urdf='no/arm.urdf')
     with pytest.raises(ConfigurationError, match='arm_urdf: no/arm.urdf: there is no such'):
         list(prefetched_batches(new_task(broken), 0))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 def test_a_training_that_stops_early_leaves_no_process(tiny_config, new_task):
     task = new_task(_with_workers(tiny_config, 2))
     batches = prefetched_batches(task, 0)
@@ -88,7 +88,7 @@ def test_a_training_that_stops_early_leaves_no_process(tiny_config, new_task):
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(400)
 def test_processes_that_wait_for_pictures_end_at_once(tiny_config, new_task, monkeypatch):
     """Pictures that later batches need are not drawn before earlier ones are finished."""
     # What torch waits for one that does not end; 5 s are less than a loaded machine may need.
@@ -116,7 +116,7 @@ def test_no_room_in_shared_memory_is_told(monkeypatch):
         batches_module._shared(PlacedPictures(torch.zeros(2), torch.zeros(3)))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize('workers', [1, 2])
 def test_a_batch_is_used_again_and_resumed_alike(tiny_config, new_task, workers):
     often = dataclasses.replace(tiny_config, training=dataclasses.replace(

@@ -100,7 +100,9 @@ def test_the_steps_from_stamp_to_poses(measured):
         assert float(outside_ms) == pytest.approx(whole_ms - network_ms, abs=0.11)
         assert float(share.strip('()%')) / 100 == pytest.approx(
             (whole_ms - network_ms) / whole_ms, abs=0.02)
-        assert figures['ros']['p50_ms'] > 0
+        # The camera's process hears of the poses after they were published. The node's median is
+        # of the warm-up, too.
+        assert figures['ros']['p95_ms'] > 0.8 * whole_ms
         assert set(row) - {'provider', 'image', 'stamp to published', 'all but the network'} == (
             set(figures['ros']['steps_ms']) - {'latency'})
 
@@ -114,7 +116,7 @@ def test_the_figures_are_finite_and_fit_together(measured):
         p50_ms = row['estimate']['p50_ms']
         assert p50_ms['total'] >= p50_ms['network'] > 0
         assert 0 < row['estimate']['outside_network'] < 1
-        assert 2 <= row['ros']['results'] <= row['ros']['sent'] >= 8
+        assert row['ros']['sent'] >= 8 and 2 <= row['ros']['results'] <= row['ros']['sent']
         # A frame passes through the estimator on its way.
         assert row['ros']['p50_ms'] > 0
     assert rows[0]['estimate']['objects'] == 2.0  # the tiny model sees two in every picture

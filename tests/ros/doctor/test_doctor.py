@@ -268,8 +268,9 @@ def test_without_ros_it_still_reports_and_says_what_to_install(tiny_model, repos
     assert sections['Time per stage']['data']['p50_ms']['total'] > 0
 
 
-@pytest.mark.parametrize('switch, solver', [('0', 'numpy'), ('1', 'compiled')])
-def test_what_solves_the_poses_is_told(tiny_model, repository_root, switch, solver):
+@pytest.mark.parametrize('switch, solver, levels', [('0', 'numpy', ['WARN']),
+                                                    ('1', 'compiled', [])])
+def test_what_solves_the_poses_is_told(tiny_model, repository_root, switch, solver, levels):
     if solver == 'compiled' and library.LIBRARY is None:
         pytest.skip('needs a C compiler when the package is installed: apt install gcc')
     done = subprocess.run(
@@ -278,10 +279,14 @@ def test_what_solves_the_poses_is_told(tiny_model, repository_root, switch, solv
         env={**os.environ, library.SWITCH: switch})
     sections = json.loads(done.stdout)['sections']
     assert sections['Versions']['facts']['pose solver'] == solver
-    levels = [finding['level'] for finding in sections['Time per stage']['findings']
-              if 'runs on numpy, at half its speed: DR_PERCEPTION_COMPILED=0 says so'
-              in finding['text']]
-    assert levels == (['WARN'] if solver == 'numpy' else [])
+    # How long a picture takes, and what else runs, is the machine's.
+    of_solver = [finding for finding in sections['Time per stage']['findings']
+                 if not re.match(r'a picture takes [\d.]+ ms', finding['text'])
+                 and 'other work keeps' not in finding['text']]
+    assert [finding['level'] for finding in of_solver] == levels
+    if solver == 'numpy':
+        assert ('runs on numpy, at half its speed: DR_PERCEPTION_COMPILED=0 says so'
+                in of_solver[0]['text'])
 
 
 @pytest.mark.parametrize('arguments, text', [

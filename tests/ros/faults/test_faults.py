@@ -12,9 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A cell of two processes: one fault after another, and correct poses soon after its end."""
+"""A cell of two processes: one fault after another, and correct poses within 2 s of its end."""
 from array import array
-import os
 import time
 
 from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
@@ -26,9 +25,8 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
-#: Correct poses this long after the fault has ended. DR_PERCEPTION_RECOVERY_S=2 is what a release
-#: keeps, on a machine with nothing else to do.
-RECOVERY_S = float(os.environ.get('DR_PERCEPTION_RECOVERY_S', '8'))
+#: The bar: correct poses this long after the fault has ended.
+RECOVERY_S = 2.0
 FRAME = 'camera_optical'
 PERIOD_S = 0.05
 
@@ -86,7 +84,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize('name', FAULTS)
-def test_bad_input_is_told_and_soon_over(cell, name):
+def test_bad_input_is_told_and_over_in_two_seconds(cell, name):
     go_on, text = FAULTS[name]
     before = len(cell.detections.messages)
     cell.wait_for_status(text, lambda: go_on(cell))
@@ -129,11 +127,10 @@ def test_a_subscriber_that_never_reads(cell):
             QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
         time.sleep(0.5)
         before = len(cell.detections.messages)
-        deadline_s = time.monotonic() + 60.0
-        while len(cell.detections.messages) - before <= 30:
-            assert time.monotonic() < deadline_s
+        for _ in range(60):
             cell.frame()
             time.sleep(PERIOD_S)
+        assert len(cell.detections.messages) - before > 30
         assert cell.seconds_to_correct_poses() < RECOVERY_S
         deaf.destroy_node()
     finally:

@@ -46,8 +46,7 @@ def frame_counts(cell):
 
 @pytest.mark.timeout(SOAK_S + 600)
 def test_soak(start_cell):
-    # The machine may stand still for a second or two: what comes late then is no lost frame.
-    cell = start_cell(is_pose_known=True, max_image_age_s=0.0)
+    cell = start_cell(is_pose_known=True)
     latencies_ms, memory = [], []
     before = frame_counts(cell)     # some frames come before the first CameraInfo
     seen = len(cell.detections.messages)
@@ -71,7 +70,7 @@ def test_soak(start_cell):
     counts = {name: count - before[name] for name, count in frame_counts(cell).items()}
     assert counts['lost in transport'] == 0
     assert counts['received'] - counts['processed'] - counts['dropped for newer ones'] == 0
-    assert counts['processed'] > SOAK_S
+    assert counts['processed'] > 5 * SOAK_S
     if SOAK_S >= LONG_S:
         share = len(latencies_ms) // int(SOAK_S / 60)
         first, final = (np.percentile(part, 95) for part in (
