@@ -132,7 +132,7 @@ def check_ros() -> None:
 def demo_environment(root: Path, variables: dict[str, str]) -> dict[str, str]:
     """Environment of the nodes: a DDS domain of their own, room for pictures, this code."""
     environment = dict(variables)
-    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 101 + 1))
+    environment.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 51 + 51))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     environment.setdefault('PYTHONUNBUFFERED', '1')
     profile = _shipped(root, 'config/fastdds_large_images.xml')

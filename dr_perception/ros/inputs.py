@@ -32,14 +32,16 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
-# As sensor data, but only the newest: older frames would be replaced in the slot anyhow.
-_SENSOR_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                         reliability=ReliabilityPolicy.BEST_EFFORT)
-_RELIABLE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
-                           reliability=ReliabilityPolicy.RELIABLE)
 _TF_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100)
 _TF_STATIC_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100,
                             durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def _newest_only(reliability: str) -> QoSProfile:
+    """Return a profile for one subscription: rclpy writes its qos_overrides into it."""
+    # Older frames would be replaced in the slot anyhow.
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                      reliability=ReliabilityPolicy[reliability.upper()])
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,14 @@ class FrameInputs:
         kind, topic = ((CompressedImage, 'image/compressed') if self._compressed
                        else (Image, 'image'))
         options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
-        qos = _RELIABLE_QOS if settings.image_reliability == 'reliable' else _SENSOR_QOS
         image = node.create_subscription(
-            kind, topic, self._on_image, qos, raw=True, event_callbacks=SubscriptionEventCallbacks(
+            kind, topic, self._on_image, _newest_only(settings.image_reliability), raw=True,
+            event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
             **options)
         info = node.create_subscription(
-            CameraInfo, 'camera_info', self._on_camera_info, _SENSOR_QOS, **options)
+            CameraInfo, 'camera_info', self._on_camera_info, _newest_only('best_effort'),
+            **options)
         self._subscriptions = [image, info]
         self.image_topic, self.camera_info_topic = image.topic_name, info.topic_name
         self._image_qos = image.qos_profile      # with what the overrides made of it

@@ -23,8 +23,7 @@ from dr_perception.core.transforms import look_at
 from dr_perception.ros.conversions import stamp_from_ns, transform_stamped
 import numpy as np
 import pytest
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
@@ -215,21 +214,6 @@ def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, 
         f'{step} p95 [ms]' for step in ('latency', *steps)]
     medians_ms = [float(table[f'{step} p50 [ms]']) for step in steps]
     assert all(ms >= 0 for ms in medians_ms) and medians_ms[steps.index('network')] > 0
-
-
-def test_incompatible_qos_becomes_a_diagnostic(ros_graph, tiny_model):
-    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
-    ros_graph.start_estimator(
-        model=str(tiny_model), camera_pose=POSE, **{
-            f'qos_overrides.{ros_graph.namespace}/image.subscription.reliability': 'reliable'})
-    ros_graph.publisher(Image, 'image', readers=0, qos=QoSProfile(
-        depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
-    message = statuses.wait_for(lambda m: 'incompatible RELIABILITY' in m.status[0].message)
-    assert message.status[0].level == DiagnosticStatus.ERROR
-    client = ros_graph.client.get_fully_qualified_name()
-    assert message.status[0].message.startswith(
-        f'a publisher of {ros_graph.namespace}/image ({client}) offers an incompatible '
-        'RELIABILITY (offered BEST_EFFORT, requested RELIABLE): change it there')
 
 
 def test_transform_age_steps_and_what_training_did_not_cover(

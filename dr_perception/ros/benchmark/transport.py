@@ -142,7 +142,7 @@ def _node_arguments(model: Path, provider: str, threads: int, pictures: Pictures
 
 
 def _environment() -> dict[str, str]:
-    environment = {**os.environ, 'ROS_DOMAIN_ID': str(os.getpid() % 101 + 1),
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(os.getpid() % 51 + 51),
                    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1'}
     profile = find_resource(_DDS_PROFILE)
     if profile.is_file():
