@@ -57,7 +57,8 @@ def watch(image_topic: str, info_topic: str, seconds: float) -> Observation:
 
     Args:
         image_topic, info_topic: to listen to; '' finds them.
-        seconds: how long, from the moment when another node was found.
+        seconds: how long, from the moment when the last of the other nodes was found. They are
+            waited for DISCOVERY_S.
 
     Raises:
         DoctorError: a topic name that cannot be.
@@ -72,14 +73,17 @@ def watch(image_topic: str, info_topic: str, seconds: float) -> Observation:
         names = [_resolve(node, option, name) for option, name in
                  (('--image', image_topic), ('--camera-info', info_topic))]
         graph_watch = _GraphWatch(node, names[0], names[1], seconds)
-        end_s = time.monotonic() + max(DISCOVERY_S, seconds)
-        look_s, is_alone = 0.0, True
+        discovered_s = time.monotonic() + DISCOVERY_S
+        end_s = max(discovered_s, time.monotonic() + seconds)
+        look_s, known = 0.0, {(NODE_NAME, '/')}
         while time.monotonic() < end_s:
             if time.monotonic() >= look_s:
                 graph_watch.look()
                 look_s = time.monotonic() + _LOOK_PERIOD_S
-                if is_alone and set(node.get_node_names()) != {NODE_NAME}:
-                    is_alone, end_s = False, time.monotonic() + seconds
+                found = set(node.get_node_names_and_namespaces()) - known
+                if found and time.monotonic() < discovered_s:
+                    known |= found
+                    end_s = max(discovered_s, time.monotonic() + seconds)
             executor.spin_once(timeout_sec=0.05)
         graph_watch.look()
         return graph_watch.observation

@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from dr_perception.core.compiled import library
@@ -108,7 +109,7 @@ def test_a_running_node_with_a_compatible_camera(ros_graph, start_camera, diagno
     statuses.wait_for(lambda message: any(
         status.name == name and status.level == DiagnosticStatus.OK
         and 'frames/s' in status.message for status in message.status))
-    diagnosis = diagnose(image='')
+    diagnosis = diagnose(image='', seconds='6')     # it reports once a second, if it gets to it
     assert not diagnosis.findings('Image topics', 'ERROR')
     assert diagnosis.section('Running pose_estimator')['facts']['nodes'] == (
         f'{ros_graph.namespace}/pose_estimator')
@@ -142,7 +143,7 @@ def test_a_camera_pose_parameter_needs_no_tf(ros_graph, start_camera, diagnose, 
     ros_graph.start_estimator(model=str(tiny_model),
                               camera_pose=[1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0])
     start_camera(transform=None)
-    diagnosis = diagnose()
+    diagnosis = diagnose(seconds='6')
     assert not diagnosis.findings('TF', 'WARN')
     assert 'has the parameter camera_pose' in diagnosis.only('TF', 'OK')[0]
 
@@ -201,6 +202,24 @@ def test_a_publisher_that_sends_nothing(ros_graph, diagnose):
     ros_graph.client.create_publisher(Image, 'image', 2)
     text, remedy = diagnose(seconds='2').only('Image topics', 'ERROR')
     assert 'no image came on' in text and 'the driver streams' in remedy
+
+
+def test_a_node_that_is_found_late_is_listened_to_as_long(ros_graph, make_ros_graph, diagnose):
+    # A driver that sends a picture every second, found a second after everything else.
+    late = []
+
+    def start():
+        late.append(make_ros_graph())
+        publisher = late[0].client.create_publisher(Image, f'{ros_graph.namespace}/image', 2)
+        late[0].client.create_timer(1.0, lambda: publisher.publish(Image()))
+    timer = threading.Timer(1.0, start)
+    timer.start()
+    try:
+        findings = diagnose(seconds='1.8').findings('Image topics', 'ERROR')
+    finally:
+        timer.join()
+        late[0].close()
+    assert not findings
 
 
 def test_a_garbage_model_is_an_error_and_the_rest_goes_on(tmp_path, diagnose, start_camera):
