@@ -33,6 +33,8 @@ from dr_perception.core.transforms import (invert_transform, look_at, make_trans
 
 STRIDE_PX, OFFSET_UNIT_PX = 4, 16.0
 WIDTH_PX, HEIGHT_PX = 640, 480
+#: What ought to happen at once is waited for so long (s): machines are shared.
+WAIT_S = 60.0
 _numbers = itertools.count()
 
 
@@ -142,37 +144,45 @@ def _constant_graph(onnx, contract, answers):
     return model
 
 
+def until(is_true, describe=lambda: '', timeout_s=WAIT_S):
+    """Wait for a condition; say what was there instead, when it does not come true."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline_s, f'waited {timeout_s:g} s in vain: {describe()}'
+        time.sleep(0.005)
+
+
+@pytest.fixture(name='until')
+def until_fixture():
+    """Return the function that waits for a condition."""
+    return until
+
+
 @dataclass
 class Inbox:
     """Messages of one topic, in order of arrival."""
 
     messages: list = field(default_factory=list)
 
-    def wait(self, count=1, timeout_s=20.0):
+    def wait(self, count=1, timeout_s=WAIT_S):
         """Return the messages once there are so many."""
-        deadline_s = time.monotonic() + timeout_s
-        while len(self.messages) < count:
-            if time.monotonic() > deadline_s:
-                raise AssertionError(f'{len(self.messages)} messages after {timeout_s} s; '
-                                     f'expected {count}')
-            time.sleep(0.005)
+        until(lambda: len(self.messages) >= count,
+              lambda: f'{len(self.messages)} messages; expected {count}', timeout_s)
         return self.messages
 
-    def wait_for(self, condition, timeout_s=20.0):
+    def wait_for(self, condition, timeout_s=WAIT_S):
         """Return the first message that meets a condition."""
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            for message in list(self.messages):
-                if condition(message):
-                    return message
-            if time.monotonic() > deadline_s:
-                raise AssertionError(f'none of {len(self.messages)} messages met the condition; '
-                                     f'the last: {self.messages[-1:]}')
-            time.sleep(0.005)
+        def matching():
+            return [message for message in list(self.messages) if condition(message)]
+        until(matching, lambda: f'none of {len(self.messages)} messages met the condition; '
+                                f'the last: {self.messages[-1:]}', timeout_s)
+        return matching()[0]
 
 
 class RosGraph:
     """A DDS participant of its own, a client node in a namespace of its own, an executor."""
+
+    until = staticmethod(until)
 
     def __init__(self):
         """Start the context, the client and the executor's thread."""
@@ -226,11 +236,20 @@ class RosGraph:
     def publisher(self, kind, topic, readers=1, qos=10):
         """Return a publisher that its readers have found."""
         publisher = self.client.create_publisher(kind, topic, qos)
-        deadline_s = time.monotonic() + 90.0
-        while publisher.get_subscription_count() < readers:
-            assert time.monotonic() < deadline_s, f'{topic}: no reader'
-            time.sleep(0.005)
+        until(lambda: publisher.get_subscription_count() >= readers,
+              lambda: f'{topic}: no reader', timeout_s=90.0)
         return publisher
+
+    def call(self, kind, service, request=None):
+        """Return a service's answer."""
+        client = self.client.create_client(kind, service)
+        assert client.wait_for_service(WAIT_S), service
+        return self.result_of(client.call_async(request or kind.Request()))
+
+    def result_of(self, future):
+        """Return what a future of the client becomes."""
+        until(future.done, lambda: 'no answer')
+        return future.result()
 
     def close(self):
         """Stop everything."""

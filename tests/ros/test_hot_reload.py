@@ -118,18 +118,9 @@ def request_load_model(graph):
     return client.call_async(Trigger.Request())
 
 
-def answer_of(future):
-    """Return the answer of a call."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not future.done():
-        assert time.monotonic() < deadline_s, 'no answer'
-        time.sleep(0.005)
-    return future.result()
-
-
 def call_load_model(graph):
     """Return the answer of the service."""
-    return answer_of(request_load_model(graph))
+    return graph.result_of(request_load_model(graph))
 
 
 @pytest.fixture
@@ -175,7 +166,7 @@ def test_old_poses_until_the_swap_and_new_ones_after(cell, gate, new_model, scen
     assert cell.next(10) == [OLD_OBJECTS] * 10  # images go on while the new one is loaded
     assert not future.done()
     opened.set()
-    answer = answer_of(future)
+    answer = cell.graph.result_of(future)
     assert answer.success
     assert answer.message.startswith('model newer (sha256 ')
     assert ' on CPUExecutionProvider took the place of tiny (sha256 ' in answer.message
@@ -219,10 +210,7 @@ def test_topics_of_objects_come_and_go(cell, new_model, tiny_model):
         PoseWithCovarianceStamped, 'pose_estimator/rectangular_prism/pose')
     prisms.wait(1)
     assert cell.reload(new_model).success
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while pose_topics() != {'cube', 'cylinder'} and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    assert pose_topics() == {'cube', 'cylinder'}
+    cell.graph.until(lambda: pose_topics() == {'cube', 'cylinder'}, pose_topics)
     cell.next(2)
     prisms.messages.clear()
     cell.next(2)
@@ -286,7 +274,7 @@ def test_a_file_replaced_by_garbage_while_it_is_loaded(cell, gate, new_model, tm
     assert begun.wait(TIMEOUT_S)
     path.write_bytes(os.urandom(100_000))
     opened.set()
-    assert 'ONNX Runtime cannot open it' in answer_of(future).message
+    assert 'ONNX Runtime cannot open it' in cell.graph.result_of(future).message
     assert cell.next() == [OLD_OBJECTS] * 3
 
 
@@ -341,8 +329,8 @@ def test_two_requests_are_served_one_after_the_other(cell, gate, new_model):
     second = request_load_model(cell.graph)
     assert not begun.wait(0.5)
     opened.set()
-    assert 'took the place of tiny' in answer_of(first).message
-    assert 'took the place of newer' in answer_of(second).message
+    assert 'took the place of tiny' in cell.graph.result_of(first).message
+    assert 'took the place of newer' in cell.graph.result_of(second).message
 
 
 def test_the_answer_needs_no_other_event_to_wake_the_executor(
@@ -363,7 +351,7 @@ def test_the_answer_needs_no_other_event_to_wake_the_executor(
     time.sleep(0.2)
     opened.set()
     try:
-        assert answer_of(future).success
+        assert ros_graph.result_of(future).success
     finally:
         executor.shutdown()
         thread.join(TIMEOUT_S)
@@ -400,7 +388,8 @@ def test_a_node_cleaned_up_meanwhile_is_left_alone(
     if is_configured_again:
         node.trigger_configure()
     opened.set()
-    assert 'the node was cleaned up or configured meanwhile' in answer_of(future).message
+    message = ros_graph.result_of(future).message
+    assert 'the node was cleaned up or configured meanwhile' in message
     assert (node._estimator is not None) == is_configured_again
 
 

@@ -32,23 +32,11 @@ POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
 MODULE = 'dr_perception.ros.pose_estimator_node'
 
 
-def call(graph, kind, name, request):
-    """Return a service's answer."""
-    client = graph.client.create_client(kind, name)
-    assert client.wait_for_service(20.0)
-    future = client.call_async(request)
-    deadline_s = time.monotonic() + 20.0
-    while not future.done():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
-    return future.result()
-
-
 def change(graph, transition_id):
     """Return whether a transition succeeded, and the state after it."""
-    answer = call(graph, ChangeState, 'pose_estimator/change_state',
-                  ChangeState.Request(transition=Transition(id=transition_id)))
-    state = call(graph, GetState, 'pose_estimator/get_state', GetState.Request())
+    answer = graph.call(ChangeState, 'pose_estimator/change_state',
+                        ChangeState.Request(transition=Transition(id=transition_id)))
+    state = graph.call(GetState, 'pose_estimator/get_state')
     return answer.success, state.current_state.id
 
 

@@ -31,20 +31,12 @@ from vision_msgs.msg import Detection3DArray
 POSE = [1.1, 0.0, 0.65, 0.0, 0.0, 0.0, 1.0]
 
 
-def wait_for_error(node, kind, timeout_s=20.0):
+def wait_for_error(graph, node, kind):
     """Return the record of the first error of a kind."""
     def errors():
         return node._statistics.snapshot().errors
-    wait_until(lambda: kind in errors(), timeout_s, lambda: f'no error {kind}: {errors()}')
+    graph.until(lambda: kind in errors(), lambda: f'no error {kind}: {errors()}')
     return errors()[kind]
-
-
-def wait_until(is_true, timeout_s=20.0, describe=lambda: ''):
-    """Wait until something is true."""
-    deadline_s = time.monotonic() + timeout_s
-    while not is_true():
-        assert time.monotonic() < deadline_s, describe()
-        time.sleep(0.005)
 
 
 def break_step(image):
@@ -74,7 +66,7 @@ def test_broken_image_then_good_one(ros_graph, make_camera_client, tiny_model, b
     image = camera.image()
     breakage(image)
     camera.send_image(image)
-    assert text in wait_for_error(node, 'image').text
+    assert text in wait_for_error(ros_graph, node, 'image').text
     assert not detections.messages
     good = camera.send_image()
     assert detections.wait()[0].header == good.header
@@ -93,7 +85,7 @@ def test_broken_camera_info_then_good_one(
         setattr(info, name, value)
     camera.send_info(info)
     camera.send_image()
-    assert text in wait_for_error(node, 'camera_info').text
+    assert text in wait_for_error(ros_graph, node, 'camera_info').text
     camera.send_info()
     good = camera.send_image()
     assert detections.wait()[0].header == good.header
@@ -102,7 +94,7 @@ def test_broken_camera_info_then_good_one(
 def test_image_without_any_camera_info_is_explained(ros_graph, make_camera_client, tiny_model):
     node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE)
     make_camera_client(is_info_sent=False).send_image()
-    assert 'check the camera_info topic' in wait_for_error(node, 'camera_info').text
+    assert 'check the camera_info topic' in wait_for_error(ros_graph, node, 'camera_info').text
 
 
 def test_old_image_is_dropped_with_a_hint(ros_graph, make_camera_client, tiny_model):
@@ -111,7 +103,7 @@ def test_old_image_is_dropped_with_a_hint(ros_graph, make_camera_client, tiny_mo
     detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
     camera = make_camera_client()
     camera.send_image()
-    assert 'use_sim_time' in wait_for_error(node, 'stale_image').text
+    assert 'use_sim_time' in wait_for_error(ros_graph, node, 'stale_image').text
     fresh = camera.image()
     fresh.header.stamp = stamp_from_ns(time.time_ns())
     camera.send_image(fresh)
@@ -131,7 +123,7 @@ def test_bug_in_the_estimator_does_not_end_the_thread(
     node._estimator.estimate = fail_once
     camera = make_camera_client()
     camera.send_image()
-    assert wait_for_error(node, 'internal').text == 'a bug'
+    assert wait_for_error(ros_graph, node, 'internal').text == 'a bug'
     camera.send_image()
     assert detections.wait()
 
@@ -155,10 +147,10 @@ def test_only_the_newest_waiting_frame_is_processed(
     assert begun.wait(60)
     for received in range(2, 6):
         last = camera.send_image()
-        wait_until(lambda count=received: node._statistics.snapshot().received == count)
+        ros_graph.until(lambda count=received: node._statistics.snapshot().received == count)
     go_on.set()
     messages = detections.wait(2)
-    wait_until(lambda: node._statistics.snapshot().processed == 2)
+    ros_graph.until(lambda: node._statistics.snapshot().processed == 2)
     assert [m.header.stamp.sec for m in messages] == [
         first.header.stamp.sec, last.header.stamp.sec]
     snapshot = node._statistics.snapshot()
@@ -201,7 +193,7 @@ def test_diagnostics_tell_state_model_and_errors(ros_graph, make_camera_client, 
     camera.send_info()
     for processed in range(1, 5):
         camera.send_image()
-        wait_until(lambda count=processed: node._statistics.snapshot().processed >= count)
+        ros_graph.until(lambda count=processed: node._statistics.snapshot().processed >= count)
     good = statuses.wait_for(lambda m: values(m)['frames processed'] >= '3')
     assert good.status[0].hardware_id == 'cell_7'
     table = values(good)

@@ -114,17 +114,6 @@ def check_poses(catalogue, scene):
 
 
 @pytest.fixture
-def until():
-    """Return a function that waits for a condition."""
-    def wait(condition, timeout_s=20.0):
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline_s, 'it did not happen in time'
-            time.sleep(0.005)
-    return wait
-
-
-@pytest.fixture
 def show(monkeypatch):
     """Return a function that lets a node find what it is told, whatever the picture."""
     from dr_perception.core.pipeline import Detection

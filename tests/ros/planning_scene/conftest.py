@@ -24,8 +24,6 @@ from dr_perception.core.transforms import make_transform, rotation_about  # noqa
 from dr_perception.ros.conversions import (NS_PER_S, pose_with_covariance,  # noqa: E402
                                            stamp_from_ns, stamp_to_ns)
 
-WAIT_S = 20.0
-
 
 def upright(x, y=0.0, z=0.025, yaw_rad=0.0):
     """Return T_plan_object of an upright object."""
@@ -52,24 +50,15 @@ def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
         for name, kind, T, *score in found])
 
 
-def wait_until(is_true, describe=lambda: ''):
-    """Wait for a condition, at most 20 s."""
-    deadline_s = time.monotonic() + WAIT_S
-    while not is_true():
-        assert time.monotonic() < deadline_s, f'waited {WAIT_S:g} s in vain: {describe()}'
-        time.sleep(0.005)
-
-
 class Cell:
     """A planner that listens, a detector that speaks, and the node between them."""
 
     upright = staticmethod(upright)
     detections = staticmethod(detections)
-    wait_until = staticmethod(wait_until)
 
     def __init__(self, graph):
         """Begin with the planner alone."""
-        self.graph = graph
+        self.graph, self.until = graph, graph.until
         self.stamp_s = 100.0
         self.objects = self.scenes = None
         self.node = self.detector = None
@@ -94,7 +83,7 @@ class Cell:
         self.graph.executor.add_node(self.node)
         self.detector = self.graph.publisher(Detection3DArray, 'detections')
         if is_heard:
-            wait_until(lambda: self.node._output.is_heard)
+            self.until(lambda: self.node._output.is_heard)
         return self.node
 
     def show(self, *found, step_s=0.1, frame_id='base_link', std_m=0.001, count=1):
@@ -103,23 +92,16 @@ class Cell:
             self.stamp_s += step_s
             self.detector.publish(detections(found, self.stamp_s, frame_id, std_m))
             taken = round(self.stamp_s * NS_PER_S)
-            wait_until(lambda: stamp_to_ns(self.node._stamp) == taken)
+            self.until(lambda: stamp_to_ns(self.node._stamp) == taken)
 
     def call(self, service='planning_scene/apply'):
         """Return the node's answer to a Trigger service."""
         from std_srvs.srv import Trigger
-        client = self.graph.client.create_client(Trigger, service)
-        assert client.wait_for_service(WAIT_S)
-        return self.result_of(client.call_async(Trigger.Request()))
-
-    def result_of(self, future):
-        """Return what a future of the client becomes."""
-        wait_until(future.done)
-        return future.result()
+        return self.graph.call(Trigger, service)
 
     def wait_for_objects(self, count):
         """Return the messages the planner got, once there are so many."""
-        wait_until(lambda: len(self.objects) >= count, lambda: [m.id for m in self.objects])
+        self.until(lambda: len(self.objects) >= count, lambda: [m.id for m in self.objects])
         time.sleep(0.1)     # whether there are more
         assert len(self.objects) == count, [(m.id, m.operation) for m in self.objects]
         return self.objects

@@ -61,12 +61,12 @@ class Asker:
     def send(self, source_frame, timeout_s=20.0, **goal):
         """Return the handle of a goal."""
         timeout = Duration(sec=int(timeout_s), nanosec=int(timeout_s % 1 * 1e9))
-        return self.cell.result_of(self._client.send_goal_async(LookupTransform.Goal(
+        return self.cell.graph.result_of(self._client.send_goal_async(LookupTransform.Goal(
             source_frame=source_frame, timeout=timeout, **goal)))
 
     def ask(self, source_frame, timeout_s=20.0, **goal):
         """Return status and result of a goal."""
-        answer = self.cell.result_of(
+        answer = self.cell.graph.result_of(
             self.send(source_frame, timeout_s, **goal).get_result_async())
         return answer.status, answer.result
 
@@ -184,11 +184,11 @@ def test_two_questions_at_a_time_and_one_is_withdrawn(cell, asker):
     asker.start()
     withdrawn, kept = asker.send('cube_0'), asker.send('cube_1')
     time.sleep(0.2)
-    cell.result_of(withdrawn.cancel_goal_async())
-    answer = cell.result_of(withdrawn.get_result_async())
+    cell.graph.result_of(withdrawn.cancel_goal_async())
+    answer = cell.graph.result_of(withdrawn.get_result_async())
     assert answer.status == GoalStatus.STATUS_CANCELED
     assert answer.result.error.error_string == 'cube_0: canceled'
     asker.found = lambda number: [('cube_1', 'cube', cell.upright(0.5))]
-    answer = cell.result_of(kept.get_result_async())
+    answer = cell.graph.result_of(kept.get_result_async())
     assert answer.status == GoalStatus.STATUS_SUCCEEDED
     assert answer.result.transform.child_frame_id == 'cube_1'

@@ -130,7 +130,7 @@ def test_detections_in_the_cameras_frame_go_through_tf(cell):
         depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
     static.publish(TFMessage(transforms=[
         transform_stamped(Header(frame_id='base_link'), 'camera', T_base_camera)]))
-    cell.wait_until(lambda: 'camera' in cell.node._transforms.frames())
+    cell.until(lambda: 'camera' in cell.node._transforms.frames())
     cell.show(found, frame_id='camera', count=2)
     added, = cell.wait_for_objects(1)
     assert added.header.frame_id == 'base_link'
@@ -185,12 +185,12 @@ def is_attached(cell, name='cube_0'):
                          ids=['the object', 'the link'])
 def test_an_attached_object_is_left_alone_until_it_is_detached(holding, let_go):
     holding.attached.publish(attached('cube_0'))
-    holding.wait_until(lambda: is_attached(holding))
+    holding.until(lambda: is_attached(holding))
     holding.show(cube(holding, 0.7))
     holding.show(step_s=5.0, count=3)
     holding.wait_for_objects(1)
     holding.attached.publish(let_go)
-    holding.wait_until(lambda: not is_attached(holding))
+    holding.until(lambda: not is_attached(holding))
     holding.show(cube(holding, 0.5))
     assert said(holding.wait_for_objects(2))[1:] == [(MOVE, 'cube_0')]
 
@@ -199,14 +199,14 @@ def test_what_moveit_says_is_attached_counts_too(holding):
     scene = PlanningScene()
     scene.robot_state.attached_collision_objects = [attached('cube_0')]
     holding.monitored.publish(scene)
-    holding.wait_until(lambda: is_attached(holding))
+    holding.until(lambda: is_attached(holding))
     holding.monitored.publish(PlanningScene())
-    holding.wait_until(lambda: not is_attached(holding))
+    holding.until(lambda: not is_attached(holding))
     # As a diff, and back by the object's appearance in the world.
     diff = PlanningScene(is_diff=True)
     diff.robot_state.attached_collision_objects = [attached('cube_0')]
     holding.monitored.publish(diff)
-    holding.wait_until(lambda: is_attached(holding))
+    holding.until(lambda: is_attached(holding))
     diff = PlanningScene(is_diff=True)
     diff.world.collision_objects = [CollisionObject(id='cube_0', operation=REMOVE)]
     holding.monitored.publish(diff)
@@ -214,7 +214,7 @@ def test_what_moveit_says_is_attached_counts_too(holding):
     assert is_attached(holding)
     diff.world.collision_objects = [CollisionObject(id='cube_0', operation=ADD)]
     holding.monitored.publish(diff)
-    holding.wait_until(lambda: not is_attached(holding))
+    holding.until(lambda: not is_attached(holding))
 
 
 def test_closing_removes_what_was_added_and_nothing_else(holding):
@@ -224,7 +224,7 @@ def test_closing_removes_what_was_added_and_nothing_else(holding):
                  cube(holding, 0.9, 'cube_3'))      # seen once, not added
     holding.wait_for_objects(3)
     holding.attached.publish(attached('cube_1'))
-    holding.wait_until(lambda: is_attached(holding, 'cube_1'))
+    holding.until(lambda: is_attached(holding, 'cube_1'))
     holding.node.close()
     assert said(holding.wait_for_objects(5))[3:] == [(REMOVE, 'cube_0'), (REMOVE, 'cube_2')]
 
@@ -266,7 +266,7 @@ class FakeMoveIt:
 
 def wait_for_service(cell):
     """Wait until the node has found the service."""
-    cell.wait_until(cell.node._output._client.service_is_ready)
+    cell.until(cell.node._output._client.service_is_ready)
 
 
 def test_apply_sends_the_scene_as_a_diff(cell):

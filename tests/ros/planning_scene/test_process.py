@@ -62,14 +62,14 @@ def test_detections_of_another_process_and_a_clean_end(cell, number, remap, topi
                 [('cube_0', 'cube', cell.upright(0.5))], next(stamps_s) / 10))
             return bool(objects)
 
-        cell.wait_until(is_added)
+        cell.until(is_added)
         process.send_signal(number)
         code, output = finish(process)
     finally:
         process.kill()
     assert code == 0, output
     assert 'Traceback' not in output
-    cell.wait_until(lambda: len(objects) >= 2, lambda: output)
+    cell.until(lambda: len(objects) >= 2, lambda: output)
     assert [(m.operation, m.id) for m in objects] == [
         (CollisionObject.ADD, 'cube_0'), (CollisionObject.REMOVE, 'cube_0')]
 
@@ -110,7 +110,7 @@ def test_from_a_picture_to_the_planner(cell, scene, tiny_model, make_camera_clie
             time.sleep(0.1)
             return len(objects) >= 2
 
-        cell.wait_until(are_added, lambda: objects)
+        cell.until(are_added, lambda: objects)
         process.send_signal(signal.SIGINT)
         code, output = finish(process)
     finally:
