@@ -32,13 +32,12 @@ from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.image_conversion import rgb_from_compressed, rgb_from_image
 from dr_perception.ros.parameters import Settings, TRACKING_OFF
 from dr_perception.ros.serialized_image import SerializedImage
-from dr_perception.ros.tracking import FrameTracking, is_wanted, PictureOrigin
+from dr_perception.ros.tracking import Followed, FrameTracking, is_wanted, PictureOrigin
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 if TYPE_CHECKING:
     from dr_perception import PoseEstimator
-    from dr_perception.core.pipeline import Detection
 
 
 class StaleImageError(PerceptionError):
@@ -109,11 +108,12 @@ class FrameProcessor:
             names = self._namer.assign(
                 [(d.object_name, (T_rest_camera @ d.T_camera_object)[:3, 3]) for d in detections],
                 stamp_ns / NS_PER_S)
+            followed = [Followed(d, name) for d, name in zip(detections, names)]
         else:
-            detections, names = self._tracking.follow(
+            followed = self._tracking.follow(
                 detections, PictureOrigin(stamp_ns, now_ns, camera_frame, T_base_camera), settings)
         header = header_in_frame(image.header, settings.target_frame or image.header.frame_id)
-        instances = self._instances(detections, names, T_output_camera)
+        instances = self._instances(followed, T_output_camera)
         timing_ms = {'reading': (read_s - start_s) * 1e3, **self._estimator.last_timing_ms,
                      'result': (time.perf_counter() - estimated_s) * 1e3}
         return FrameResult(header, image.header, image_rgb, camera, instances, timing_ms)
@@ -145,17 +145,18 @@ class FrameProcessor:
         return self._transforms.lookup(target, camera_frame, stamp_ns,
                                        settings.transform_timeout_s)
 
-    def _instances(self, detections: list[Detection], names: list[str],
+    def _instances(self, followed: list[Followed],
                    T_output_camera: np.ndarray) -> tuple[ObjectInstance, ...]:
-        if not detections:
+        if not followed:
             return ()
+        detections = [one.detection for one in followed]
         poses = T_output_camera @ np.stack([d.T_camera_object for d in detections])
         covariances = rotate_covariance(T_output_camera[:3, :3],
                                         np.stack([d.covariance for d in detections]))
         return tuple(
-            ObjectInstance(d.object_name, name, float(d.score), d.T_camera_object, pose,
-                           covariance, *self._boxes[d.object_name], d.out_of_range)
-            for d, name, pose, covariance in zip(detections, names, poses, covariances))
+            ObjectInstance(d.object_name, one.name, float(d.score), d.T_camera_object, pose,
+                           covariance, *self._boxes[d.object_name], d.out_of_range, one.found_ns)
+            for d, one, pose, covariance in zip(detections, followed, poses, covariances))
 
 
 def _box(model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:

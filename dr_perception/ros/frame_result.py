@@ -37,6 +37,8 @@ class ObjectInstance:
         T_object_box: (4, 4), the pose of the bounding box's centre.
         box_size_m: (3,).
         out_of_range: what training did not cover, see ``Detection``.
+        found_ns: stamp of the picture that it was last found in, where that is not this one: the
+            pose is then the tracker's prediction.
     """
 
     object_name: str
@@ -48,6 +50,7 @@ class ObjectInstance:
     T_object_box: np.ndarray
     box_size_m: np.ndarray
     out_of_range: tuple[str, ...] = ()
+    found_ns: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

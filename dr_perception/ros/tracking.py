@@ -51,6 +51,21 @@ class PictureOrigin:
     T_base_camera: np.ndarray | None
 
 
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """An object of a picture with the name that it keeps.
+
+    Attributes:
+        detection: its pose at the picture's time.
+        name: `<object>_<n>`.
+        found_ns: stamp of the picture that it was last found in; None: of this one.
+    """
+
+    detection: Detection
+    name: str
+    found_ns: int | None = None
+
+
 class FrameTracking:
     """Detections of one picture after another in, tracked ones with their names out.
 
@@ -68,8 +83,8 @@ class FrameTracking:
         self._camera_frame = ''
 
     def follow(self, detections: Sequence[Detection], origin: PictureOrigin,
-               settings: Settings) -> tuple[list[Detection], list[str]]:
-        """Return the confirmed objects as detections, best score first, and their instance names.
+               settings: Settings) -> list[Followed]:
+        """Return the confirmed objects, best score first.
 
         Args:
             detections: what was found in the picture.
@@ -80,7 +95,8 @@ class FrameTracking:
             detections, origin.stamp_ns or origin.now_ns, origin.T_base_camera)
         wanted = [t for t in tracked if is_wanted(t.detection.object_name, t.score, settings)]
         T_frame_camera = np.eye(4) if origin.T_base_camera is None else origin.T_base_camera
-        return [t.as_detection(T_frame_camera) for t in wanted], [t.name for t in wanted]
+        return [Followed(t.as_detection(T_frame_camera), t.name,
+                         None if t.is_found else t.found_ns) for t in wanted]
 
     def forget(self) -> None:
         """Begin anew, as when tracking was off."""

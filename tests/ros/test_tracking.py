@@ -20,7 +20,8 @@ from dr_perception.core.pipeline import Detection
 from dr_perception.core.transforms import (invert_transform, look_at, make_transform,
                                            quat_xyzw_from_rotation, rotation_about)
 from dr_perception.ros import parameters
-from dr_perception.ros.conversions import pose_to_matrix, stamp_from_ns, transform_stamped
+from dr_perception.ros.conversions import (pose_to_matrix, stamp_from_ns, stamp_to_ns,
+                                           transform_stamped)
 from geometry_msgs.msg import PoseArray
 import numpy as np
 import pytest
@@ -243,6 +244,23 @@ def test_a_camera_pose_that_is_missing_for_a_moment_costs_no_names(
     assert [see(True) for _ in range(4)][-1] == ['cube_0']
     assert see(False) == []      # the camera's own frame knows nothing yet
     assert see(True) == ['cube_0']
+
+
+def test_a_prediction_bears_the_stamp_of_the_picture_that_showed_it(start_film, cube):
+    film = start_film(track_confirm_hits=1, track_expiry_s=0.5)
+
+    def stamps():
+        message = film.detections.messages[-1]
+        return {d.id: stamp_to_ns(d.header.stamp) - stamp_to_ns(message.header.stamp)
+                for d in message.detections}
+    film.show(cube(0.5), cube(0.6))
+    assert stamps() == {'cube_0': 0, 'cube_1': 0}
+    film.show(cube(0.5))
+    assert stamps() == {'cube_0': 0, 'cube_1': -PERIOD_NS}
+    film.show()
+    assert stamps() == {'cube_0': -PERIOD_NS, 'cube_1': -2 * PERIOD_NS}
+    film.show(cube(0.5), cube(0.6))
+    assert stamps() == {'cube_0': 0, 'cube_1': 0}
 
 
 def test_what_is_gone_fades_and_ends_in_empty_messages(start_film, cube):

@@ -43,6 +43,7 @@ class TrackedObject:
         score: mean of its newest detections' scores; while it is not found, that falls evenly to
             0 at its expiry.
         is_found: it was found in this very picture.
+        found_ns: stamp of the picture that it was last found in.
         detection: its last one.
     """
 
@@ -52,6 +53,7 @@ class TrackedObject:
     twist: np.ndarray
     score: float
     is_found: bool
+    found_ns: int
     detection: Detection
 
     def as_detection(self, T_frame_camera: np.ndarray) -> Detection:
@@ -156,7 +158,7 @@ class Track:
         return TrackedObject(
             f'{self.object_name}_{self.number}', state.T_frame_object,
             state.covariance[:6, :6] + self._systematic, state.twist,
-            self._score * fading, not self.misses and stamp_ns == self.hit_ns,
+            self._score * fading, not self.misses and stamp_ns == self.hit_ns, self.hit_ns,
             self.detection)
 
     def _predicted(self, dt_s: float, rules: TrackerRules) -> PoseState:

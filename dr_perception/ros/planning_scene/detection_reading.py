@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from dr_perception.ros.conversions import pose_to_matrix
+from dr_perception.ros.conversions import pose_to_matrix, stamp_to_ns
 from dr_perception.ros.planning_scene.pose_sampler import Sample
 import numpy as np
 from vision_msgs.msg import Detection3D, Detection3DArray
@@ -25,7 +25,8 @@ from vision_msgs.msg import Detection3D, Detection3DArray
 def read_samples(message: Detection3DArray, T_plan_header: np.ndarray) -> list[Sample]:
     """Every usable detection, best score first, each instance once.
 
-    A detection without a hypothesis, or with a pose that is none, is left out.
+    A detection without a hypothesis, or with a pose that is none, is left out; and one with the
+    stamp of another picture: a tracker's prediction of what this one does not show.
 
     Args:
         message: of one picture.
@@ -33,6 +34,8 @@ def read_samples(message: Detection3DArray, T_plan_header: np.ndarray) -> list[S
     """
     samples: dict[str, Sample] = {}
     for detection in message.detections:
+        if stamp_to_ns(detection.header.stamp) not in (0, stamp_to_ns(message.header.stamp)):
+            continue
         sample = _read(detection, T_plan_header)
         if sample is None:
             continue

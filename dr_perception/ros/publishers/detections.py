@@ -19,11 +19,13 @@ from __future__ import annotations
 from typing import Any
 
 from dr_perception.core.objects import ObjectModel
-from dr_perception.ros.conversions import fill_pose, fill_pose_with_covariance
+from dr_perception.ros.conversions import (fill_pose, fill_pose_with_covariance,
+                                           stamp_from_ns)
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
 from dr_perception.ros.publishers.registry import output
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
 
@@ -62,6 +64,9 @@ class DetectionsPublisher:
 def _fill(message: Detection3D, result: FrameResult, instance: ObjectInstance) -> None:
     """Write an instance into a message, all of its fields."""
     message.header, message.id = result.header, instance.instance_name
+    if instance.found_ns is not None:       # so that nobody takes a prediction for a sighting
+        message.header = Header(stamp=stamp_from_ns(instance.found_ns),
+                                frame_id=result.header.frame_id)
     found = message.results[0]
     found.hypothesis.class_id = instance.object_name
     found.hypothesis.score = float(instance.score)

@@ -30,7 +30,7 @@ def upright(x, y=0.0, z=0.025, yaw_rad=0.0):
     return make_transform(rotation_about('z', yaw_rad), (x, y, z))
 
 
-def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
+def detections(found, stamp_s, frame_id='base_link', std_m=0.001, predicted_s=0.0):
     """Return a Detection3DArray.
 
     Args:
@@ -38,13 +38,15 @@ def detections(found, stamp_s, frame_id='base_link', std_m=0.001):
         stamp_s: time of the picture.
         frame_id: frame of the poses.
         std_m: standard deviation of the positions.
+        predicted_s: so long ago was the picture that last showed them.
     """
     from std_msgs.msg import Header
     from vision_msgs.msg import (Detection3D, Detection3DArray, ObjectHypothesis,
                                  ObjectHypothesisWithPose)
-    header = Header(frame_id=frame_id, stamp=stamp_from_ns(round(stamp_s * NS_PER_S)))
+    header, shown = (Header(frame_id=frame_id, stamp=stamp_from_ns(round(when_s * NS_PER_S)))
+                     for when_s in (stamp_s, stamp_s - predicted_s))
     return Detection3DArray(header=header, detections=[
-        Detection3D(header=header, id=name, results=[ObjectHypothesisWithPose(
+        Detection3D(header=shown, id=name, results=[ObjectHypothesisWithPose(
             hypothesis=ObjectHypothesis(class_id=kind, score=float(score[0] if score else 0.9)),
             pose=pose_with_covariance(T, np.diag([std_m ** 2] * 6)))])
         for name, kind, T, *score in found])

@@ -13,6 +13,7 @@
 # limitations under the License.
 
 """The action `~/get_pose` on a real graph: an answer, or the reason why not."""
+import re
 import threading
 import time
 
@@ -38,6 +39,7 @@ class Asker:
     def __init__(self, cell):
         """Begin with an empty table."""
         self.cell, self.found, self.std_m = cell, lambda number: [], 0.001
+        self.predicted_s = 0.0
         self._client = ActionClient(cell.graph.client, LookupTransform, 'planning_scene/get_pose')
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True)
@@ -56,7 +58,8 @@ class Asker:
             found = self.found(number)
             if found is not None:
                 self.cell.detector.publish(self.cell.detections(
-                    found, 100.0 + number / 20, std_m=self.std_m))
+                    found, 100.0 + number / 20, std_m=self.std_m,
+                    predicted_s=self.predicted_s))
 
     def send(self, source_frame, timeout_s=20.0, **goal):
         """Return the handle of a goal."""
@@ -141,7 +144,6 @@ REASONS = {
 
 @pytest.mark.parametrize('reason', list(REASONS))
 def test_the_reason_why_not(cell, asker, reason):
-    import re
     found, code, text = REASONS[reason]
     asker.found = found(cell)
     asker.start()
@@ -159,6 +161,17 @@ def test_an_uncertain_object(cell, asker):
     assert status == GoalStatus.STATUS_ABORTED
     assert result.error.error_string.startswith(
         'uncertain: cube within 1 s: standard deviation 30.0 mm, at most 10 mm')
+
+
+def test_a_prediction_of_what_no_picture_shows_is_no_sighting(cell, asker):
+    asker.predicted_s = 0.3      # as pose_estimator's tracking publishes
+    asker.found = lambda number: [('cube_0', 'cube', cell.upright(0.5))]
+    asker.start()
+    status, result = asker.ask('cube', timeout_s=1.5)
+    assert status == GoalStatus.STATUS_ABORTED
+    assert re.match(r'not seen: cube within 1\.5 s: not in \d+ pictures, which show nothing',
+                    result.error.error_string), result.error.error_string
+    assert not cell.node._tracker.added
 
 
 def test_pictures_before_source_time_do_not_count(cell, asker):
