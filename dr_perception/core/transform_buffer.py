@@ -34,6 +34,9 @@ from dr_perception.core.transforms import (invert_transform, make_transform, rot
 import numpy as np
 
 HISTORY_S = 10.0
+#: A transform that is older than the newest of its frame by more than this is not late: time
+#: jumped back (a bag began again, a simulator was reset).
+LATEST_S = 1.0
 #: In place of a stamp: a static transform holds at all times.
 STATIC = -1
 _DEEPEST_CHAIN = 64
@@ -83,6 +86,11 @@ class TransformBuffer:
                     self.last_problem = (f'transform {item.header.frame_id!r} to '
                                          f'{item.child_frame_id!r} was left out: {error}')
             self._arrived.notify_all()
+
+    def forget_moving(self) -> None:
+        """Forget all but the static transforms: they are of another time."""
+        with self._arrived:
+            self._edges = {child: edge for child, edge in self._edges.items() if edge.is_static}
 
     def frames(self) -> list[str]:
         """Names of all frames heard of."""
@@ -143,7 +151,7 @@ class TransformBuffer:
         if edge is None or is_static or edge.is_static:
             edge = self._edges[child] = _Edge(parent, is_static)
         newest_ns = edge.stamps_ns[-1] if edge.stamps_ns else stamp_ns
-        if stamp_ns < newest_ns - HISTORY_S * NS_PER_S:  # time jumped back: a bag began again
+        if stamp_ns < newest_ns - LATEST_S * NS_PER_S:
             edge.stamps_ns.clear()
             edge.T_parent_child.clear()
         place = bisect.bisect_left(edge.stamps_ns, stamp_ns)

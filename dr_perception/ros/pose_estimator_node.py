@@ -36,6 +36,7 @@ from dr_perception.ros.inputs import ArrivedImage, FrameInputs
 from dr_perception.ros.model_loading import prepare_estimator
 from dr_perception.ros.node_process import run_node
 from dr_perception.ros.output_set import create_outputs, update_outputs
+from dr_perception.ros.time_jumps import call_when_time_goes_back
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -72,6 +73,9 @@ class PoseEstimatorNode(LifecycleNode):
         self._reloader = ModelReloader(self, lambda: parameters.read_settings(self),
                                        self._prepare, lambda: self._estimator,
                                        self._swap_model)
+        # Simulated time that begins again leaves transforms of another time behind.
+        self._jumps = call_when_time_goes_back(
+            self, lambda: self._transforms.forget_moving())
         # A steady clock: the report must not stop with simulated time.
         self.create_timer(PERIOD_S, self._publish_diagnostics,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -87,6 +91,7 @@ class PoseEstimatorNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop the thread and free everything, in whatever state the node is."""
+        self._jumps.unregister()
         self._stop_inputs()
         self._release()
 

@@ -17,8 +17,11 @@ import time
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
+from dr_perception.ros.conversions import stamp_to_ns, transform_stamped
 import pytest
 from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
 NS_PER_S = 1_000_000_000
@@ -89,6 +92,34 @@ def test_a_recording_that_begins_again(cell):
         clock.set(200.0)
         camera.send_image(image_at(camera, 199.9))
         detections.wait(2 * round_number)
+
+
+def test_a_simulator_that_is_reset_takes_its_transforms_along(
+        ros_graph, make_camera_client, tiny_model, scene):
+    node = ros_graph.start_estimator(
+        model=str(tiny_model), use_sim_time=True, target_frame='base_link', max_image_age_s=1.0)
+    clock = SimulatedClock(ros_graph, node)
+    detections = ros_graph.listen(Detection3DArray, 'pose_estimator/detections')
+    camera, arm = make_camera_client(), ros_graph.publisher(TFMessage, '/tf', qos=100)
+
+    def stand(seconds, y_m):
+        T_base_camera = scene.T_base_camera.copy()
+        T_base_camera[1, 3] += y_m
+        image = image_at(camera, seconds)
+        arm.publish(TFMessage(transforms=[transform_stamped(
+            Header(stamp=image.header.stamp, frame_id='base_link'), image.header.frame_id,
+            T_base_camera)]))
+        ros_graph.until(lambda: (node._transforms.newest_ns('base_link', 'camera_optical')
+                                 == stamp_to_ns(image.header.stamp)))
+        return image
+    clock.set(0.9)
+    stand(0.9, y_m=0.5)
+    clock.set(0.5)          # by less than what a transform may be late
+    ros_graph.until(lambda: 'camera_optical' not in node._transforms.frames())
+    camera.send_image(stand(0.6, y_m=0.0))
+    found, = (d for d in detections.wait(1)[0].detections if d.id == 'cube_0')
+    assert found.results[0].pose.pose.position.y == pytest.approx(
+        scene.T_base_objects['cube'][1, 3], abs=0.002)
 
 
 def test_the_report_goes_on_while_the_clock_stands(ros_graph, cell):

@@ -118,13 +118,30 @@ def test_unusable_transform_is_left_out(buffer):
     assert np.allclose(buffer.lookup('world', 'camera', 0)[:3, 3], [5, 0, 0])
 
 
-def test_time_that_jumps_back_forgets_the_future(buffer):
-    buffer.add_message(message('base', 'tool', shift(3.0), 1), is_static=False)
-    for second in (100, 50):
-        buffer.add_message(message('base', 'tool', shift(2.0), second * S), is_static=False)
+@pytest.mark.parametrize('end_s', [100, 53])     # far ahead, and less than what is remembered
+def test_time_that_jumps_back_forgets_the_future(buffer, end_s):
+    for second in range(end_s - 5, end_s + 1):
+        buffer.add_message(message('base', 'tool', shift(3.0), second * S), is_static=False)
+    buffer.add_message(message('base', 'tool', shift(2.0), 50 * S), is_static=False)
     assert np.allclose(buffer.lookup('base', 'tool', 50 * S)[:3, 3], [2, 0, 0])
     with pytest.raises(TransformError, match='stale'):
-        buffer.lookup('base', 'tool', 100 * S)
+        buffer.lookup('base', 'tool', 51 * S)
+    with pytest.raises(TransformError, match='stale'):
+        buffer.lookup('base', 'tool', end_s * S)
+
+
+def test_a_transform_that_is_late_takes_its_place(buffer):
+    for tenth, x_m in ((10, 1.0), (12, 3.0), (11, 2.0)):
+        buffer.add_message(message('base', 'tool', shift(x_m), tenth * S // 10), is_static=False)
+    assert np.allclose(buffer.lookup('base', 'tool', 11 * S // 10)[:3, 3], [2, 0, 0])
+    assert np.allclose(buffer.lookup('base', 'tool', 12 * S // 10)[:3, 3], [3, 0, 0])
+
+
+def test_moving_transforms_are_forgotten_and_static_ones_kept(buffer):
+    buffer.add_message(message('world', 'base', shift(1.0), 0), is_static=True)
+    buffer.add_message(message('base', 'tool', shift(1.0), 50 * S), is_static=False)
+    buffer.forget_moving()
+    assert buffer.frames() == ['base', 'camera', 'world']
 
 
 def test_old_samples_are_forgotten(buffer):

@@ -34,6 +34,7 @@ from dr_perception.ros.planning_scene.pose_action import PoseAction
 from dr_perception.ros.planning_scene.scene_output import SceneOutput
 from dr_perception.ros.planning_scene.scene_tracker import (Command, Operation, SceneTracker,
                                                             Sighting)
+from dr_perception.ros.time_jumps import call_when_time_goes_back
 from moveit_msgs.msg import AttachedCollisionObject, CollisionObject, PlanningScene
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -68,6 +69,8 @@ class PlanningSceneNode(Node):
         symmetries = {name: model.symmetry for name, model in self._models.items()}
         self._tracker = SceneTracker(symmetries, self.settings.scene)
         self._transforms = TransformBuffer(self.settings.max_transform_age_s)
+        self._jumps = call_when_time_goes_back(
+            self, lambda: self._transforms.forget_moving())
         self._has_tf = self._is_closed = False
         self._plan_frame, self._stamp = self.settings.planning_frame, Time()
         self._last_arrival_s: float | None = None
@@ -95,6 +98,7 @@ class PlanningSceneNode(Node):
         if self._is_closed:
             return
         self._is_closed = True
+        self._jumps.unregister()
         if self.settings.remove_on_exit and self.context.ok():
             commands = self._tracker.clear()
             self._send(commands)
