@@ -40,7 +40,7 @@ class NodeHealth:
     Attributes:
         state: lifecycle state.
         active_s: seconds since activation; 0 when not active.
-        configure_error: why the last configuring failed, or ''.
+        transition_error: what the last transition failed at, and why; or ''.
         image_topic, camera_info_topic: resolved names.
         image_publishers: how many there are.
         qos_problem: what is incompatible, or ''.
@@ -59,7 +59,7 @@ class NodeHealth:
 
     state: str
     active_s: float
-    configure_error: str
+    transition_error: str
     image_topic: str
     camera_info_topic: str
     image_publishers: int
@@ -84,8 +84,8 @@ def diagnose(health: NodeHealth, now_s: float | None = None) -> tuple[bytes, str
         now_s: monotonic time.
     """
     now_s = time.monotonic() if now_s is None else now_s
-    if health.configure_error:
-        return _ERROR, f'not configured: {health.configure_error}'
+    if health.transition_error:
+        return _ERROR, health.transition_error
     if health.state != 'active':
         return _OK, health.state
     statistics = health.statistics

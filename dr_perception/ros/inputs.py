@@ -22,12 +22,12 @@ import time
 from typing import Any
 
 from dr_perception.core.transform_buffer import TransformBuffer
-from dr_perception.ros.parameters import Settings
+from dr_perception.ros.parameters import ParameterError, Settings
 from dr_perception.ros.qos_compatibility import full_name, incompatibility
 from dr_perception.ros.serialized_image import read_image, SerializedImage
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSProfile,
-                       ReliabilityPolicy)
+from rclpy.qos import (DurabilityPolicy, HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind,
+                       QoSProfile, ReliabilityPolicy)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
@@ -42,6 +42,19 @@ def _newest_only(reliability: str) -> QoSProfile:
     # Older frames would be replaced in the slot anyhow.
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                       reliability=ReliabilityPolicy[reliability.upper()])
+
+
+def _overridable(node: Any, topic: str) -> QoSOverridingOptions:
+    """Return what the user's qos_overrides may change.
+
+    rclpy keeps the values of the first subscription as parameters, and writes them into every
+    later one: what `image_reliability` says would hold for the first activation only.
+    """
+    name = f'qos_overrides.{node.resolve_topic_name(topic)}.subscription.reliability'
+    kinds = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
+    if name in node._parameter_overrides:
+        kinds.append(QoSPolicyKind.RELIABILITY)
+    return QoSOverridingOptions(policy_kinds=kinds)
 
 
 @dataclass(frozen=True)
@@ -69,21 +82,17 @@ class FrameInputs:
                  on_image: Callable[[ArrivedImage], None]) -> None:
         self._node, self._take_image = node, on_image
         self.camera_info: CameraInfo | None = None
-        self.qos_problem = ''
+        self._had_qos_problem = False
         self.lost_images = 0
         self._compressed = settings.image_transport == 'compressed'
         kind, topic = ((CompressedImage, 'image/compressed') if self._compressed
                        else (Image, 'image'))
-        options = {'qos_overriding_options': QoSOverridingOptions.with_default_policies()}
-        image = node.create_subscription(
-            kind, topic, self._on_image, _newest_only(settings.image_reliability), raw=True,
+        self._subscriptions = []
+        image = self._subscribe(
+            kind, topic, self._on_image, settings.image_reliability, raw=True,
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
-            **options)
-        info = node.create_subscription(
-            CameraInfo, 'camera_info', self._on_camera_info, _newest_only('best_effort'),
-            **options)
-        self._subscriptions = [image, info]
+                incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost))
+        info = self._subscribe(CameraInfo, 'camera_info', self._on_camera_info, 'best_effort')
         self.image_topic, self.camera_info_topic = image.topic_name, info.topic_name
         self._image_qos = image.qos_profile      # with what the overrides made of it
         if settings.T_base_camera is None or settings.target_frame not in (
@@ -93,6 +102,20 @@ class FrameInputs:
                     transforms.add_message(message, is_static=False)), _TF_QOS),
                 node.create_subscription(TFMessage, '/tf_static', lambda message: (
                     transforms.add_message(message, is_static=True)), _TF_STATIC_QOS)]
+
+    def _subscribe(self, kind: Any, topic: str, callback: Callable, reliability: str,
+                   **options: Any) -> Any:
+        try:
+            subscription = self._node.create_subscription(
+                kind, topic, callback, _newest_only(reliability),
+                qos_overriding_options=_overridable(self._node, topic), **options)
+        except RuntimeError as error:
+            self.close()
+            raise ParameterError(
+                f'qos_overrides.{self._node.resolve_topic_name(topic)}.subscription cannot be '
+                f'used: {error}') from error
+        self._subscriptions.append(subscription)
+        return subscription
 
     def close(self) -> None:
         """Destroy the subscriptions."""
@@ -118,13 +141,23 @@ class FrameInputs:
     def _on_lost(self, event: Any) -> None:
         self.lost_images = event.total_count
 
-    def _on_incompatible_qos(self, event: Any) -> None:
-        who, what = '', qos_policy_name_from_kind(event.last_policy_kind)
+    @property
+    def qos_problem(self) -> str:
+        """Which publisher of images offers what this cannot read; '' when there is none now."""
+        # The event only tells that there was one; looking again costs a walk of the graph.
+        return self._describe_incompatibility() if self._had_qos_problem else ''
+
+    def _describe_incompatibility(self, unknown: str = '') -> str:
+        who, what = '', unknown
         for publisher in self._node.get_publishers_info_by_topic(self.image_topic):
             reason = incompatibility(publisher.qos_profile, self._image_qos)
             if reason:
                 who, what = f' ({full_name(publisher)})', reason
-        self.qos_problem = (
+        return what and (
             f'a publisher of {self.image_topic}{who} offers an incompatible {what}: change it '
             'there, or here by image_reliability or the qos_overrides parameters')
-        self._node.get_logger().error(self.qos_problem)
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        self._had_qos_problem = True
+        self._node.get_logger().error(self._describe_incompatibility(
+            unknown=qos_policy_name_from_kind(event.last_policy_kind)))

@@ -56,7 +56,7 @@ class PoseEstimatorNode(LifecycleNode):
         self._statistics = FrameStatistics()
         self._estimator = self._worker = self._processor = self._inputs = None
         self._outputs = []
-        self._configure_error = self._provider_problem = ''
+        self._transition_error = self._provider_problem = ''
         self._active_since_s, self._camera_frame = None, ''
         self._frame_lock = threading.Lock()  # held while a frame is in work, and by a swap
         try:
@@ -104,8 +104,9 @@ class PoseEstimatorNode(LifecycleNode):
             objects = self._estimator.contract.objects
             self._outputs = create_outputs(self, self.settings.outputs, objects)
         except Exception as error:  # rclpy would swallow it without a word
+            self._release()
             return self._fail('configure', error)
-        self._configure_error = self._reloader.problem = ''
+        self._transition_error = self._reloader.problem = ''
         if self._provider_problem:
             self.get_logger().warning(self._provider_problem)
         self.get_logger().info(
@@ -125,6 +126,7 @@ class PoseEstimatorNode(LifecycleNode):
         except Exception as error:  # rclpy would swallow it without a word
             self._stop_inputs()
             return self._fail('activate', error)
+        self._transition_error = ''
         self._active_since_s = time.monotonic()
         self.get_logger().info(
             f'active: {self._inputs.image_topic} -> {self.resolve_topic_name("~/detections")}')
@@ -226,9 +228,8 @@ class PoseEstimatorNode(LifecycleNode):
     def _fail(self, action: str, error: Exception) -> TransitionCallbackReturn:
         is_bug = not isinstance(error, PerceptionError)
         details = '\n' + ''.join(traceback.format_exception(error)) if is_bug else ''
-        self._configure_error = str(error)
+        self._transition_error = f'not {action}d: {error}'
         self.get_logger().error(f'cannot {action}: {error}{details}')
-        self._release()
         return FAILURE
 
     def _stop_inputs(self) -> None:
@@ -263,7 +264,7 @@ class PoseEstimatorNode(LifecycleNode):
         health = NodeHealth(
             state=self._state_machine.current_state[1],
             active_s=time.monotonic() - active_since_s if active_since_s else 0.0,
-            configure_error=self._configure_error,
+            transition_error=self._transition_error,
             image_topic=inputs.image_topic if inputs else '',
             camera_info_topic=inputs.camera_info_topic if inputs else '',
             image_publishers=self.count_publishers(inputs.image_topic) if inputs else 0,

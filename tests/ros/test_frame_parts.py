@@ -183,7 +183,8 @@ def health(**changes):
 
 
 @pytest.mark.parametrize('changes, level, text', [
-    ({'configure_error': 'no model', 'state': 'unconfigured'}, b'\x02', 'no model'),
+    ({'transition_error': 'not configured: no model', 'state': 'unconfigured'}, b'\x02',
+     'not configured: no model'),
     ({'state': 'inactive'}, b'\x00', 'inactive'),
     ({'qos_problem': 'bad QoS'}, b'\x02', 'bad QoS'),
     ({}, b'\x02', 'no images on /image .1 publishers'),

@@ -74,7 +74,7 @@ def test_unusable_model_leaves_it_unconfigured_and_can_be_mended(
     node = ros_graph.start_estimator(is_active=False, model=str(path))
     assert change(ros_graph, Transition.TRANSITION_CONFIGURE) == (
         False, State.PRIMARY_STATE_UNCONFIGURED)
-    assert text in node._configure_error
+    assert text in node._transition_error
     assert node.set_parameters([Parameter('model', value=str(tiny_model))])[0].successful
     assert change(ros_graph, Transition.TRANSITION_CONFIGURE)[0]
 
@@ -114,7 +114,7 @@ def test_refused_start_names_the_parameter(ros_graph, name, value, text):
 def test_unknown_object_is_refused_in_configure(ros_graph, tiny_model):
     node = ros_graph.start_estimator(is_active=False, model=str(tiny_model), objects=['teapot'])
     assert not node.autostart()
-    assert 'does not know teapot' in node._configure_error
+    assert 'does not know teapot' in node._transition_error
 
 
 def test_missing_provider_warns_or_refuses(ros_graph, tiny_model):
@@ -125,7 +125,7 @@ def test_missing_provider_warns_or_refuses(ros_graph, tiny_model):
     assert 'CPUExecutionProvider' in node._provider_problem
     strict = ros_graph.start_estimator(is_active=False, strict_provider=True, **values)
     assert not strict.autostart()
-    assert 'NoSuchProvider' in strict._configure_error
+    assert 'NoSuchProvider' in strict._transition_error
 
 
 def start_process(*arguments):

@@ -15,6 +15,8 @@
 """Quality of service of the inputs: overridden by a parameter, incompatible, one node's own."""
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -34,6 +36,33 @@ def test_incompatible_qos_becomes_a_diagnostic(ros_graph, tiny_model):
     assert message.status[0].message.startswith(
         f'a publisher of {ros_graph.namespace}/image ({client}) offers an incompatible '
         'RELIABILITY (offered BEST_EFFORT, requested RELIABLE): change it there')
+
+
+def test_an_incompatible_publisher_that_is_gone_is_reported_no_more(ros_graph, tiny_model):
+    statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    ros_graph.start_estimator(
+        model=str(tiny_model), camera_pose=POSE, image_reliability='reliable')
+    publisher = ros_graph.publisher(Image, 'image', readers=0, qos=QoSProfile(
+        depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    statuses.wait_for(lambda m: 'incompatible RELIABILITY' in m.status[0].message)
+    ros_graph.client.destroy_publisher(publisher)
+    statuses.messages.clear()
+    statuses.wait_for(lambda m: m.status[0].message == (
+        f'no images on {ros_graph.namespace}/image (nobody publishes there)'))
+
+
+def test_an_override_that_cannot_be_used_costs_the_activation_and_not_the_model(
+        ros_graph, tiny_model, capfd):
+    node = ros_graph.start_estimator(is_active=False, model=str(tiny_model), camera_pose=POSE, **{
+        f'qos_overrides.{ros_graph.namespace}/image.subscription.reliability': 'best-effort'})
+    node.trigger_configure()
+    for _ in range(2):
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert node._transition_error == (
+            f'not activated: qos_overrides.{ros_graph.namespace}/image.subscription cannot be '
+            'used: Unexpected QoS override for policy `reliability`: `best-effort`')
+        assert node.estimator is not None
+    assert 'Traceback' not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('image_reliability', ['best_effort', 'reliable'])
@@ -56,6 +85,23 @@ def test_an_override_is_that_nodes_and_that_topics_alone(
     finally:
         for graph in graphs:
             graph.close()
+
+
+@pytest.mark.parametrize('override, expected', [
+    (None, ['BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT']), ('best_effort', ['BEST_EFFORT'] * 3)])
+def test_image_reliability_holds_from_the_next_activation(
+        ros_graph, tiny_model, override, expected):
+    overrides = {} if override is None else {
+        f'qos_overrides.{ros_graph.namespace}/image.subscription.reliability': override}
+    node = ros_graph.start_estimator(model=str(tiny_model), camera_pose=POSE, **overrides)
+    seen = [requested(ros_graph, Image, 'image')[0]]
+    for value in ('reliable', 'best_effort'):
+        node.trigger_deactivate()
+        node.trigger_cleanup()
+        assert node.set_parameters([Parameter('image_reliability', value=value)])[0].successful
+        assert node.autostart()
+        seen.append(requested(ros_graph, Image, 'image')[0])
+    assert seen == expected
 
 
 def requested(graph, kind, topic):

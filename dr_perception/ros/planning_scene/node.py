@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 import time
 from typing import Any
 
@@ -75,6 +76,7 @@ class PlanningSceneNode(Node):
         self._plan_frame, self._stamp = self.settings.planning_frame, Time()
         self._last_arrival_s: float | None = None
         self._output = SceneOutput(self, self.settings.output)
+        self._told: dict[str, Command] = {}     # what the planner has from this
         subscription = self.create_subscription(
             Detection3DArray, 'detections', self._on_detections, _RESULTS_QOS)
         self.create_subscription(AttachedCollisionObject, 'attached_collision_object',
@@ -153,6 +155,14 @@ class PlanningSceneNode(Node):
                 self.get_logger().info(text)
         if self._is_speaking:
             self._output.publish(self._messages(commands))
+            self._note_told(commands)
+
+    def _note_told(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if command.operation is Operation.REMOVE:
+                self._told.pop(command.instance_name, None)
+            else:
+                self._told[command.instance_name] = command
 
     def _messages(self, commands: Sequence[Command]) -> list[CollisionObject]:
         return [collision_object(command, self._models, self._plan_frame, self._stamp)
@@ -191,6 +201,7 @@ class PlanningSceneNode(Node):
             self._messages(commands), self.settings.apply_timeout_s)
         if response.success:
             self._tracker.mark_sent(commands)
+            self._note_told(commands)
         return response
 
     def _look_round(self) -> None:
@@ -201,6 +212,7 @@ class PlanningSceneNode(Node):
             self.get_logger().warning(f'nobody listens to {self._output.topic} any more; whoever '
                                       'comes is told everything anew')
             self._tracker.set_attached({})
+            self._told.clear()
         if self._last_arrival_s and time.monotonic() - self._last_arrival_s > _SILENCE_S:
             self._last_arrival_s = None
             self.get_logger().warning(f'no detections for {_SILENCE_S:g} s: the planning scene '
@@ -230,6 +242,9 @@ class PlanningSceneNode(Node):
         self._tracker.rules = self.settings.scene
         self._transforms.max_age_s = self.settings.max_transform_age_s
         if was_dry_run and not self.settings.dry_run:
+            self._send([replace(told, operation=Operation.REMOVE)
+                        for name, told in self._told.items()
+                        if name not in (*self._tracker.added, *self._tracker.attached)])
             self._tell_everything()
 
     def _warn(self, text: str) -> None:

@@ -48,23 +48,31 @@ class SceneOutput:
         self.group = ReentrantCallbackGroup()
         self._client = node.create_client(ApplyPlanningScene, 'apply_planning_scene',
                                           callback_group=self.group)
-        self._had_listener = self.is_heard = False
+        self._found: set[tuple[int, ...]] = set()
+        self._believed: set[tuple[int, ...]] = set()
 
     @property
     def topic(self) -> str:
         """The topic's full name."""
         return self._publisher.topic_name
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._believed)
+
     def look_for_listeners(self) -> bool:
-        """Whether somebody began to listen; to be called now and then.
+        """Whether somebody new listens; to be called now and then.
 
         A planner that was just found may not have found this publisher yet, so it is believed
-        at the second look.
+        at the second look. One that was killed stays in the graph for up to 20 s, and its
+        successor is another one by its identifier only.
         """
-        has_listener = self._publisher.get_subscription_count() > 0
-        was_heard, self.is_heard = self.is_heard, has_listener and self._had_listener
-        self._had_listener = has_listener
-        return self.is_heard and not was_heard
+        found = {tuple(info.endpoint_gid)
+                 for info in self._node.get_subscriptions_info_by_topic(self.topic)}
+        before, self._believed = self._believed, found & self._found
+        self._found = found
+        return bool(self._believed - before)
 
     def publish(self, objects: Sequence[CollisionObject]) -> None:
         """Publish the changes of one picture."""

@@ -249,6 +249,29 @@ def test_a_dry_run_publishes_nothing_until_it_is_over(cell):
     assert said(cell.wait_for_objects(1)) == [(ADD, 'cube_0')]
 
 
+def test_what_went_in_a_dry_run_is_removed_when_it_is_over(cell):
+    cell.listen()
+    cell.start(remove_after_s=1.0)
+    cell.show(cube(cell), ('cone_0', 'cone', cell.upright(0.6)), count=2)
+    assert said(cell.wait_for_objects(2)) == [(ADD, 'cube_0'), (ADD, 'cone_0')]
+    assert cell.node.set_parameters([Parameter('dry_run', value=True)])[0].successful
+    cell.show(cube(cell), step_s=2.0, count=2)
+    assert cell.node.set_parameters([Parameter('dry_run', value=False)])[0].successful
+    assert said(cell.wait_for_objects(4))[2:] == [(REMOVE, 'cone_0'), (ADD, 'cube_0')]
+
+
+def test_whoever_comes_beside_another_listener_is_told_everything(cell):
+    cell.listen()           # a recorder, or a killed planner that the graph still knows
+    cell.start()
+    cell.show(cube(cell), count=2)
+    cell.wait_for_objects(1)
+    for _ in range(2):      # a planner, and the one that takes its place
+        planner = cell.graph.listen(CollisionObject, 'collision_object', 100)
+        assert said(planner.wait(1)) == [(ADD, 'cube_0')]
+        assert planner.messages[0].primitives
+        cell.graph.client.destroy_subscription(list(cell.graph.client.subscriptions)[-1])
+
+
 class FakeMoveIt:
     """The service apply_planning_scene, and what it was given."""
 
