@@ -21,7 +21,7 @@ robot belongs to the planner until it is detached: nothing is said of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import enum
 
 from dr_perception.core.symmetry import Symmetry
@@ -127,7 +127,7 @@ class SceneTracker:
                 known.seen_s = min(known.seen_s, now_s)
         self._now_s = now_s
         commands, names = [], set()
-        for sighting in sightings:
+        for sighting in self._recognized(list(sightings)):
             if sighting.instance_name in names:
                 continue
             names.add(sighting.instance_name)
@@ -179,6 +179,29 @@ class SceneTracker:
                     if known.is_added and name not in self._attached]
         self._instances.clear()
         return commands
+
+    def _recognized(self, sightings: list[Sighting]) -> list[Sighting]:
+        """Give sightings the names of the instances that rest where they are.
+
+        A detector numbers what it sees: once `cube_0` is in the robot's hand or was hidden for a
+        while, the cube that was `cube_1` is its `cube_0`.
+        """
+        seen = {sighting.instance_name for sighting in sightings}
+        return [sighting if self._rests_at(sighting.instance_name, sighting)
+                else replace(sighting, instance_name=next(
+                    (name for name in self._instances
+                     if name not in seen and self._rests_at(name, sighting)),
+                    sighting.instance_name))
+                for sighting in sightings]
+
+    def _rests_at(self, name: str, sighting: Sighting) -> bool:
+        """Whether an instance of the scene, in no hand, was last seen where one is seen now."""
+        known = self._instances.get(name)
+        if (known is None or not known.is_added or name in self._attached
+                or known.object_name != sighting.object_name):
+            return False
+        step_m, _ = pose_difference(known.T_seen, sighting.T_plan_object)
+        return step_m <= self.rules.hit_distance_m
 
     def _see(self, sighting: Sighting, now_s: float) -> list[Command]:
         name, rules = sighting.instance_name, self.rules

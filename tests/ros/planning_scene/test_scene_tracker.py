@@ -154,6 +154,24 @@ def test_a_detached_object_that_is_not_seen_expires(added):
     assert added.show(count=2) == [(REMOVE, 'cube_0')]
 
 
+def test_the_other_cube_keeps_its_name_while_the_detector_calls_it_by_the_attached_ones(added):
+    added.show(sighting(0.8, name='cube_1'), sighting(), count=3)
+    added.tracker.attach('cube_0', 'hand')
+    added.show(count=15)    # the arm is before the camera
+    assert added.show(sighting(0.8), count=100) == []     # of the detector's names the lowest
+    assert added.tracker.added == ('cube_0', 'cube_1')
+    assert added.show(sighting(0.81)) == [(MOVE, 'cube_1')]
+    added.tracker.detach('cube_0')                  # put down where no camera looks
+    assert added.show(sighting(0.81), count=19) == []
+    assert added.show(sighting(0.81), count=3) == [(REMOVE, 'cube_0')]
+
+
+def test_names_that_a_detector_swaps_move_nothing(added):
+    added.show(sighting(0.8, name='cube_1'), sighting(), count=3)
+    assert added.show(sighting(0.8, name='cube_2'), count=3) == []
+    assert added.show(sighting(0.8, name='cube_2'), sighting(), count=3) == []
+
+
 def test_what_somebody_else_attached_is_not_added(talk):
     talk.tracker.attach('cube_0', 'hand')
     assert talk.show(sighting(), count=5) == []
