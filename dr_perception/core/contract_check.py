@@ -23,6 +23,7 @@ from dr_perception.core.errors import ContractError
 from dr_perception.core.network_spec import (BIAS_KEYS, EDGE_KEYS, EDGELESS_WEIGHT_COUNT, HEADS,
                                              MAX_MULTIPLE_PX, SCORE_WEIGHT_COUNTS, TRUST_KEYS,
                                              TRUST_WEIGHT_COUNTS, WEIGHT_KEYS)
+from dr_perception.core.objects import is_object_name
 
 if TYPE_CHECKING:
     from dr_perception.core.contract import ModelContract
@@ -43,6 +44,10 @@ def _check_objects(contract: ModelContract) -> None:
     if not contract.objects:
         raise ContractError('the contract names no objects')
     names = [model.name for model in contract.objects]
+    for name in names:
+        if not is_object_name(name):
+            raise ContractError(f'the contract names an object {name[:40]!r}; expected ASCII '
+                                'letters, digits and underscores, a letter first')
     if len(set(names)) != len(names):
         raise ContractError(f'the contract names an object twice: {names}')
     if len({len(model.keypoints_m) for model in contract.objects}) != 1:

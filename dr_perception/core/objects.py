@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import re
 from typing import Any
 
 from dr_perception.core.errors import ContractError
@@ -113,13 +114,26 @@ class ObjectModel:
         return model
 
 
+def is_frame_name(name: str) -> bool:
+    """Whether a name has ASCII letters, digits and underscores alone, as frames and topics must.
+
+    Topics may not begin with a digit; frames may.
+    """
+    return re.fullmatch('[A-Za-z0-9_]+', name) is not None
+
+
+def is_object_name(name: str) -> bool:
+    """Whether a name can be an object's: it becomes a topic and a TF frame."""
+    return is_frame_name(name) and name[0].isalpha()
+
+
 def _subframes(data: Any) -> dict[str, np.ndarray]:
     """Named ``T_object_subframe``; contracts that were written before they existed have none."""
     if not isinstance(data, dict):
         raise ValueError(f'subframes is a {type(data).__name__}; expected names and transforms')
     frames = {}
     for name, rows in data.items():
-        if not name.replace('_', 'a').isalnum():
+        if not is_frame_name(name):
             raise ValueError(f'subframes: the name {name[:40]!r} has other signs than letters, '
                              'digits and underscores')
         frames[name] = check_transform(rows, f'subframe {name!r}')

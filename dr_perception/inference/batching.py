@@ -62,8 +62,8 @@ class BatchingNetwork:
         self.requested_providers = network.requested_providers
         self.provider_problems = network.provider_problems
         self.engine_folder = network.engine_folder
-        self.provider_problems = network.provider_problems
-        self.engine_folder = network.engine_folder
+        #: The last run failed: nobody else should begin with this network.
+        self.has_failed = False
         is_cuda = network.active_providers[0] == 'CUDAExecutionProvider'
         self.max_batch = max_batch if is_cuda else 1
         self._network = network
@@ -97,9 +97,11 @@ class BatchingNetwork:
                 mine.images_rgb if len(batch) == 1
                 else np.concatenate([request.images_rgb for request in batch]))
         except Exception as error:  # whatever it is, each of them must hear of it
+            self.has_failed = True
             for request in batch:
                 request.error = error
             return
+        self.has_failed = False
         start = 0
         for request in batch:
             end = start + len(request.images_rgb)
@@ -121,7 +123,7 @@ class NetworkShare:
             # By content: a file that was replaced is another model.
             key = (_digest(Path(path)), tuple(providers or ()), threads, settings)
             network = self._open.get(key)
-            if network is None:
+            if network is None or network.has_failed:   # its engine may be damaged
                 network = BatchingNetwork(OnnxNetwork(path, providers, threads, settings))
                 self._open[key] = network
             return network

@@ -31,9 +31,11 @@ from dr_perception.ros.parameters import ParameterError
 from dr_perception.ros.pose_estimator_node import PoseEstimatorNode
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
+from rclpy.exceptions import InvalidNamespaceException, InvalidParameterTypeException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_namespace import validate_namespace
 
 _DESCRIPTION = ('Cameras of this process: namespaces in which a pose_estimator starts, such as '
                 '[left, right]. Read at the start only.')
@@ -53,7 +55,9 @@ class CameraSet(Node):
             names = camera_names(self)
             share = NetworkShare()
             for name in names:
-                self.cameras.append(PoseEstimatorNode(open_network=share.network, namespace=name))
+                self.cameras.append(PoseEstimatorNode(
+                    open_network=share.network, gives_way_on_tf=bool(self.cameras),
+                    namespace=name))
             full = [node.get_fully_qualified_name() for node in self.cameras]
             if len(set(full)) < len(full):
                 raise ParameterError(
@@ -83,8 +87,11 @@ def camera_names(node: Node) -> list[str]:
     Raises:
         ParameterError: there are none, or one is named twice.
     """
-    node.declare_parameter('cameras', Parameter.Type.STRING_ARRAY, ParameterDescriptor(
-        description=_DESCRIPTION, read_only=True))
+    try:
+        node.declare_parameter('cameras', Parameter.Type.STRING_ARRAY, ParameterDescriptor(
+            description=_DESCRIPTION, read_only=True))
+    except InvalidParameterTypeException as error:
+        raise ParameterError(f'cameras: expected names, such as [left, right]: {error}') from error
     value = node.get_parameter_or('cameras', Parameter('cameras', value=[])).value
     names = [name.strip('/ ') for name in value or []]
     if not names or not all(names):
@@ -92,6 +99,12 @@ def camera_names(node: Node) -> list[str]:
                              'cameras:="[left, right]"')
     if len(set(names)) < len(names):
         raise ParameterError(f'cameras: one is named twice in {", ".join(names)}')
+    for name in names:
+        try:
+            validate_namespace(f'/{name}')
+        except InvalidNamespaceException as error:
+            raise ParameterError(f'cameras: {name!r} cannot be a namespace: expected letters, '
+                                 'digits and underscores, a letter first') from error
     return names
 
 

@@ -24,9 +24,17 @@ from dr_perception.ros.publishers import OutputPublisher, registered_outputs
 
 def create_outputs(node: Any, names: frozenset[str],
                    objects: tuple[ObjectModel, ...]) -> list[OutputPublisher]:
-    """Return the named outputs, in publishing order."""
-    return [entry.factory(node, objects) for entry in registered_outputs()
-            if entry.name in names]
+    """Return the named outputs, in publishing order; when one cannot be made, none is left."""
+    made: list[OutputPublisher] = []
+    try:
+        for entry in registered_outputs():
+            if entry.name in names:
+                made.append(entry.factory(node, objects))
+    except Exception:
+        for publisher in made:
+            publisher.close()
+        raise
+    return made
 
 
 def update_outputs(node: Any, outputs: list[OutputPublisher], before: tuple[ObjectModel, ...],

@@ -50,9 +50,11 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 class PoseEstimatorNode(LifecycleNode):
     """Loads and verifies the model in configure; subscribes and publishes while active."""
 
-    def __init__(self, open_network: Callable | None = None, **kwargs) -> None:
+    def __init__(self, open_network: Callable | None = None, gives_way_on_tf: bool = False,
+                 **kwargs) -> None:
         super().__init__('pose_estimator', **kwargs)
         self._open_network = open_network   # shared with the nodes of other cameras
+        self.gives_way_on_tf = gives_way_on_tf      # one of them has the plain names
         self._statistics = FrameStatistics()
         self._estimator = self._worker = self._processor = self._inputs = None
         self._outputs = []

@@ -25,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dr_perception.core.objects import is_frame_name, is_object_name
 import numpy as np
 from sim_trainer.configuration.loader import shorten, to_float
 from sim_trainer.errors import ConfigurationError
@@ -72,7 +73,7 @@ class Subframes:
 
     @staticmethod
     def _pose(name: Any, numbers: Any, where: str) -> tuple[float, ...]:
-        if not isinstance(name, str) or not name.replace('_', 'a').isalnum():
+        if not isinstance(name, str) or not is_frame_name(name):
             raise ConfigurationError(f'{where}: a name has letters, digits and underscores (it '
                                      'becomes a frame of the motion planner)')
         if not isinstance(numbers, (list, tuple)) or len(numbers) != 7:
@@ -136,7 +137,7 @@ class ObjectConfig:
 
     def __post_init__(self) -> None:
         label = f'object {self.name!r}'
-        if not self.name.replace('_', 'a').isalnum() or not self.name[:1].isalpha():
+        if not is_object_name(self.name):
             raise ConfigurationError(f'{label}: a name has letters, digits and underscores and '
                                      'starts with a letter (it becomes a topic and a TF frame)')
         if self.shape not in SHAPES:

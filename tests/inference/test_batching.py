@@ -22,7 +22,7 @@ import time
 from types import SimpleNamespace
 import weakref
 
-from dr_perception.core.errors import ModelFileError
+from dr_perception.core.errors import InferenceError, ModelFileError
 from dr_perception.inference.batching import BatchingNetwork, NetworkShare
 import numpy as np
 import pytest
@@ -133,6 +133,27 @@ def test_a_share_opens_a_file_once_and_lets_go_of_it(tmp_path):
     del first, second
     gc.collect()
     assert kept() is None
+
+
+def test_a_share_opens_a_file_anew_when_its_network_fails(tmp_path):
+    share = NetworkShare()
+    broken = share.network(SHIPPED)
+    run = broken._network._session.run
+    image = np.zeros((1, 32, 32, broken.contract.input.channels), np.uint8)
+
+    def fail(*arguments):
+        raise MemoryError
+    broken._network._session.run = fail
+    with pytest.raises(InferenceError):
+        broken.run(image)
+    fresh = share.network(SHIPPED)
+    assert fresh is not broken and fresh.run(image)
+    assert share.network(SHIPPED) is fresh
+    fresh._network._session.run = fail
+    with pytest.raises(InferenceError):
+        fresh.run(image)
+    fresh._network._session.run = run       # it was for a moment only
+    assert fresh.run(image) and share.network(SHIPPED) is fresh
 
 
 def test_a_share_says_what_is_wrong_with_a_file(tmp_path):

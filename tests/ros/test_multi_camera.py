@@ -31,6 +31,7 @@ from dr_perception.ros.camera_conversion import info_from_camera  # noqa: E402
 from dr_perception.ros.image_conversion import image_from_rgb  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
 from vision_msgs.msg import Detection3DArray  # noqa: E402
 
 MODULE = 'dr_perception.ros.multi_camera'
@@ -105,6 +106,7 @@ def _poses(graph, scene, camera, second):
 def test_each_camera_has_its_own_poses(ros_graph, scene, cell):
     process = cell()
     statuses = ros_graph.listen(DiagnosticArray, '/diagnostics')
+    frames = ros_graph.listen(TFMessage, '/tf', 100)
     for second, (camera, offset_m) in enumerate({'left': [0, 0, 0], 'right': [0.5, 0, 0]}.items()):
         message = _poses(ros_graph, scene, camera, 100 + second)
         assert message.header.stamp.sec == 100 + second
@@ -115,6 +117,11 @@ def test_each_camera_has_its_own_poses(ros_graph, scene, cell):
             position = [found[name].x, found[name].y, found[name].z]
             assert position == pytest.approx(T[:3, 3] + offset_m, abs=2e-3)
     prefix = ros_graph.namespace[1:]
+    # The first camera has the plain names on TF, whichever sees an object first.
+    names = set(scene.T_base_objects)
+    ros_graph.until(lambda: {t.child_frame_id for m in frames.messages for t in m.transforms} == {
+        *(f'{name}_0' for name in names),
+        *(f'{prefix}_right_pose_estimator_{name}_0' for name in names)}, lambda: frames.messages)
     for camera in ('left', 'right'):
         statuses.wait_for(lambda m, name=f'{prefix}/{camera}/pose_estimator: localization': (
             m.status[0].name == name))
@@ -137,6 +144,8 @@ def test_one_camera_that_cannot_start_leaves_the_other(ros_graph, scene, cell):
 @pytest.mark.parametrize(('arguments', 'text'), [
     ([], 'error: cameras: names no camera; give their namespaces'),
     (['-p', 'cameras:=[]'], 'error: cameras: names no camera'),
+    (['-p', 'cameras:=[1, 2]'], 'error: cameras: expected names, such as [left, right]: '),
+    (['-p', 'cameras:=[cam-left]'], "error: cameras: 'cam-left' cannot be a namespace"),
     (['-p', 'cameras:=[left, left]'], 'error: cameras: one is named twice in left, left'),
     (['-p', 'cameras:=[left, right]', '-r', '__ns:=/cell'],
      'error: cameras: all of them would be /cell/pose_estimator; leave __ns and __node out'),
@@ -147,5 +156,5 @@ def test_errors_of_the_user_are_one_line(arguments, text):
     process = _start(*arguments)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
-    assert text in output
+    assert text in output and 'Traceback' not in output
     assert 'Traceback' not in output

@@ -69,6 +69,7 @@ def _refused(path, *overrides):
     ('objects=[]', 'objects: the list is empty'),
     ('objects.1.name=cone', "objects: the name 'cone' stands twice"),
     ('objects.1.name=my cube', 'a name has letters, digits and underscores'),
+    ('objects.1.name=d\u00fcbel', 'a name has letters, digits and underscores'),
     ('objects.1.shape=sphere', "unknown shape 'sphere'; expected one of cone, box"),
     ('objects.1.size_m=[0.05, -0.05, 0.05]', 'size_m = -0.05 m; expected 0.002...2 m'),
     ('objects.1.color=[255, 0, 0]', 'color = 255, 0, 0; expected red, green, blue of 0...1'),

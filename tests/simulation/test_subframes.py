@@ -67,6 +67,7 @@ def test_they_change_neither_pictures_nor_weights(repository_root):
     ({'top': [0, 0, 0, 0, 0, 0, 2]}, r'the quaternion .* has norm 2; expected 1'),
     ({'top': [0, 0, 50, 0, 0, 0, 1]}, 'at most 2 m from the origin'),
     ({'to/p': FROM_ABOVE}, 'a name has letters, digits and underscores'),
+    ({'gr\u00fcn': FROM_ABOVE}, 'a name has letters, digits and underscores'),
     ({7: FROM_ABOVE}, 'a name has letters, digits and underscores'),
     ({'top': ['x', 0, 0, 0, 0, 0, 1]}, 'subframes.top: got .* expected a number')])
 def test_a_wrong_subframe_is_named(value, message):

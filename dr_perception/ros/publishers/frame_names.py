@@ -44,10 +44,12 @@ class FrameNames:
     Args:
         node: reads /tf and /tf_static, and gives renamed frames its name.
         object_names: only frames that begin like instances of these are looked at.
+        gives_way: every frame has the node's name before it, because another node that starts at
+            the same time has the plain names.
     """
 
-    def __init__(self, node: Any, object_names: Iterable[str]) -> None:
-        self._node = node
+    def __init__(self, node: Any, object_names: Iterable[str], gives_way: bool = False) -> None:
+        self._node, self._gives_way = node, gives_way
         self._prefix = node.get_fully_qualified_name().strip('/').replace('/', '_')
         self._lock = threading.Lock()
         self._own: set[tuple] = set()
@@ -77,7 +79,8 @@ class FrameNames:
             `<object>_<n>`, or `<node>_<object>_<n>` where that is taken, or None where both are.
         """
         problems = []
-        for name in (instance_name, f'{self._prefix}_{instance_name}'):
+        names = (instance_name, f'{self._prefix}_{instance_name}')
+        for name in names[self._gives_way:]:
             problem = self._problem(name, reserved)
             if not problem:
                 if problems:

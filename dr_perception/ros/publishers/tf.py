@@ -37,7 +37,7 @@ class TransformsPublisher:
         self._node = node
         # Absolute, as every TF broadcaster has it; `--ros-args -r /tf:=tf` moves it.
         self._publisher = create_output_publisher(node, TFMessage, '/tf', TF_QOS)
-        self._names = FrameNames(node, [model.name for model in objects])
+        self._names = FrameNames(node, [model.name for model in objects], node.gives_way_on_tf)
 
     def publish(self, result: FrameResult) -> None:
         """Publish one frame's instances."""
