@@ -43,15 +43,16 @@ ARGUMENTS = [
         'camera_info', default_value='', description='Topic of the CameraInfo; empty: '
         'camera_info beside the image topic.'),
     DeclareLaunchArgument(
-        'image_transport', default_value='raw', choices=['raw', 'compressed'],
-        description='Read raw or compressed images.'),
+        'image_transport', default_value='', choices=['', 'raw', 'compressed'],
+        description='Read raw or compressed images; empty: raw.'),
     DeclareLaunchArgument(
-        'image_reliability', default_value='best_effort', choices=['best_effort', 'reliable'],
+        'image_reliability', default_value='', choices=['', 'best_effort', 'reliable'],
         description='Reliability of the image subscription; reliable loses no large images, and '
-        'reads only cameras that publish reliably.'),
+        'reads only cameras that publish reliably; empty: best_effort.'),
     DeclareLaunchArgument(
-        'image_is_rectified', default_value='false', choices=BOOLEANS,
-        description='The images are rectified: P of the CameraInfo holds instead of K and D.'),
+        'image_is_rectified', default_value='', choices=['', *BOOLEANS],
+        description='The images are rectified: P of the CameraInfo holds instead of K and D; '
+        'empty: false.'),
     DeclareLaunchArgument(
         'namespace', default_value='', description='Namespace of the node.'),
     DeclareLaunchArgument(
@@ -68,8 +69,8 @@ ARGUMENTS = [
         'providers', default_value='', description='ONNX Runtime execution providers, by commas, '
         'in order of preference; empty: CUDAExecutionProvider,CPUExecutionProvider.'),
     DeclareLaunchArgument(
-        'strict_provider', default_value='false', choices=BOOLEANS,
-        description='Refuse to run on another provider than the first.'),
+        'strict_provider', default_value='', choices=['', *BOOLEANS],
+        description='Refuse to run on another provider than the first; empty: false.'),
     DeclareLaunchArgument(
         'precision', default_value='', choices=['', 'fp32', 'fp16'],
         description='Precision of the network; fp16 with TensorRT only. Empty: fp32.'),
@@ -95,14 +96,15 @@ ARGUMENTS = [
         'objects', default_value='',
         description='Publish only these objects of the model, by commas; empty: all.'),
     DeclareLaunchArgument(
-        'autostart', default_value='true', choices=BOOLEANS,
-        description='Configure and activate at the start; false: a lifecycle manager does.'),
+        'autostart', default_value='', choices=['', *BOOLEANS],
+        description='Configure and activate at the start; false: a lifecycle manager does. '
+        'Empty: true.'),
     DeclareLaunchArgument(
         'params_file', default_value='',
         description='YAML file with parameters; other arguments that are given come before it.'),
     DeclareLaunchArgument(
-        'use_sim_time', default_value='false', choices=BOOLEANS,
-        description='Take the time from /clock (simulators, recordings).'),
+        'use_sim_time', default_value='', choices=['', *BOOLEANS],
+        description='Take the time from /clock (simulators, recordings); empty: false.'),
     DeclareLaunchArgument(
         'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
         description='Least level of log lines.'),
@@ -174,17 +176,14 @@ def make_nodes(context):
     values = {entry.name: LaunchConfiguration(entry.name).perform(context)
               for entry in ARGUMENTS}
     image = values['image']
-    # A params_file must not lose against defaults, only against what was given.
-    defaults = {entry.name: ''.join(part.perform(context) for part in entry.default_value)
-                for entry in ARGUMENTS}
+    # A params_file must not lose against defaults, only against what was given: what is a
+    # parameter is empty unless it was.
     has_file = bool(values['params_file'])
-    given = {name: text for name, text in values.items()
-             if not (has_file and text == defaults[name])}
-    extra = [planning_scene_node(given, has_file)] if values['planning_scene'] == 'true' else []
+    extra = [planning_scene_node(values, has_file)] if values['planning_scene'] == 'true' else []
     return [*extra, LifecycleNode(
         package='dr_perception', executable='pose_estimator', name='pose_estimator',
         namespace=values['namespace'], output='screen',
-        parameters=[*([values['params_file']] if has_file else []), node_parameters(given)],
+        parameters=[*([values['params_file']] if has_file else []), node_parameters(values)],
         remappings=[('image', image), ('image/compressed', f'{image}/compressed'),
                     ('camera_info', values['camera_info'] or camera_info_beside(image))],
         ros_arguments=['--log-level', values['log_level']])]

@@ -80,6 +80,18 @@ def test_launch_arguments_are_parameters_of_the_node():
     assert set(module.OUTPUTS) == {entry.name for entry in registered_outputs()}
 
 
+def test_what_is_given_comes_before_the_params_file_and_what_is_not_does_not():
+    module = load('bringup.launch.py')
+    texts = {entry.name: ''.join(part.text for part in entry.default_value)
+             for entry in module.ARGUMENTS}
+    assert module.node_parameters(texts) == {}
+    given = {'autostart': 'true', 'use_sim_time': 'false', 'image_reliability': 'best_effort',
+             'image_transport': 'raw', 'strict_provider': 'false', 'image_is_rectified': 'false'}
+    assert module.node_parameters({**texts, **given}) == {
+        'autostart': True, 'use_sim_time': False, 'image_reliability': 'best_effort',
+        'image_transport': 'raw', 'strict_provider': False, 'image_is_rectified': False}
+
+
 def test_the_planning_scene_node_starts_where_it_is_wanted(tmp_path):
     from launch_ros.actions import Node
 
