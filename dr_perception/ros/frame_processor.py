@@ -171,4 +171,4 @@ def _check_age(stamp_ns: int, now_ns: int, max_age_s: float) -> None:
         raise StaleImageError(
             f'the image is {age_s:.2f} s old when its turn comes (max_image_age_s is '
             f'{max_age_s:g}): are the clocks of camera and node the same? For recordings set '
-            'use_sim_time or max_image_age_s:=0')
+            'use_sim_time or max_image_age_s:=0.0')

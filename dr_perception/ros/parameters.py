@@ -96,10 +96,11 @@ SPECS = (
                   'holds, without distortion, instead of K and D.'),
     ParameterSpec('min_score', 0.0, 'Only instances with at least this score are published; 0 '
                   "leaves the choice to the model's own threshold.", 0.0, 1.0, live=True),
-    ParameterSpec('objects', [], 'Only these objects of the model are published; empty: all.',
+    ParameterSpec('objects', [], 'Only these objects of the model are published; empty: all '
+                  '(ros2 param set knows no empty list: give one empty name).',
                   live=True, kind=Parameter.Type.STRING_ARRAY),
     ParameterSpec('max_image_age_s', 1.0, 'An image older than this when its turn comes is '
-                  'dropped; 0: no limit. Seconds.', 0.0, 3600.0, live=True),
+                  'dropped; 0.0: no limit. Seconds.', 0.0, 3600.0, live=True),
     ParameterSpec('transform_timeout_s', 0.05, 'Longest wait for a moving transform at the time '
                   'of the image. Seconds.', 0.0, 1.0, live=True),
     ParameterSpec('max_transform_age_s', 0.5, 'A moving transform may end this much before the '

@@ -135,7 +135,7 @@ def _judge_age(name: str, traffic: Traffic, seen: Observation) -> list[Finding]:
     if age_s > _LARGEST_AGE_S:
         return [error(f'{name}: the images are {age_s:.2f} s old when they come, by {clock}',
                       'synchronise the clocks of camera and node (chrony); for recordings ros2 '
-                      'bag play --clock with use_sim_time:=true, or max_image_age_s 0')]
+                      'bag play --clock with use_sim_time:=true, or max_image_age_s 0.0')]
     if age_s < -_LARGEST_LEAD_S:
         return [error(f'{name}: the images are stamped {-age_s:.2f} s ahead of {clock}',
                       'synchronise the clocks of camera and node (chrony)')]

@@ -52,7 +52,7 @@ SPECS = (
                   'this (modulo its symmetry), or displaced by min_displacement_m. Degrees.',
                   0.0, 180.0, live=True),
     ParameterSpec('remove_after_s', 5.0, 'An object that pictures do not show for so long is '
-                  'removed; without pictures nothing is. 0: never. Seconds.', 0.0, 86400.0,
+                  'removed; without pictures nothing is. 0.0: never. Seconds.', 0.0, 86400.0,
                   live=True),
     ParameterSpec('remove_on_exit', True, 'Remove what this node added when it ends.', live=True),
     ParameterSpec('max_transform_age_s', 0.5, 'A moving transform may end this much before the '
