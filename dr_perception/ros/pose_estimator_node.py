@@ -107,6 +107,7 @@ class PoseEstimatorNode(LifecycleNode):
             self._outputs = create_outputs(self, self.settings.outputs, objects)
         except Exception as error:  # rclpy would swallow it without a word
             self._release()
+            self._transition_error = f'not configured: {error}'
             return self._fail('configure', error)
         self._transition_error = self._reloader.problem = ''
         if self._provider_problem:
@@ -127,6 +128,7 @@ class PoseEstimatorNode(LifecycleNode):
             self._inputs = FrameInputs(self, self.settings, self._transforms, self._on_image)
         except Exception as error:  # rclpy would swallow it without a word
             self._stop_inputs()
+            self._transition_error = f'not activated: {error}'
             return self._fail('activate', error)
         self._transition_error = ''
         self._active_since_s = time.monotonic()
@@ -230,7 +232,6 @@ class PoseEstimatorNode(LifecycleNode):
     def _fail(self, action: str, error: Exception) -> TransitionCallbackReturn:
         is_bug = not isinstance(error, PerceptionError)
         details = '\n' + ''.join(traceback.format_exception(error)) if is_bug else ''
-        self._transition_error = f'not {action}d: {error}'
         self.get_logger().error(f'cannot {action}: {error}{details}')
         return FAILURE
 
