@@ -22,9 +22,11 @@ import sys
 import time
 
 from dr_perception.ros import parameters
+from dr_perception.ros.publishers import registered_outputs
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from vision_msgs.msg import Detection3DArray
 
@@ -164,6 +166,22 @@ def test_signal_ends_the_process_cleanly_in_every_state(tiny_model, autostart, n
         process.kill()
     assert process.returncode == 0, output
     assert 'Traceback' not in output
+
+
+def test_outputs_made_before_one_that_failed_are_not_there_twice(
+        ros_graph, tiny_model, monkeypatch):
+    node = ros_graph.start_estimator(is_active=False, model=str(tiny_model), camera_pose=POSE)
+
+    def topics():
+        return sorted(publisher.topic_name for publisher in node.publishers)
+    before = topics()
+    last = max(registered_outputs(), key=lambda entry: entry.order)
+    with monkeypatch.context() as patch:
+        patch.setattr(last.factory, '__init__', lambda *arguments: 1 / 0)
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert topics() == before
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert len(topics()) == len(set(topics())) > len(before)
 
 
 def own_lines(output):
