@@ -19,8 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from dr_perception.core.objects import ObjectModel
-from dr_perception.ros.conversions import (fill_pose, fill_pose_with_covariance,
-                                           stamp_from_ns)
+from dr_perception.ros.conversions import fill_pose, fill_pose_with_covariance, stamp_from_ns
 from dr_perception.ros.frame_result import FrameResult, ObjectInstance
 from dr_perception.ros.publishers.events import create_output_publisher
 from dr_perception.ros.publishers.qos import RESULTS_QOS
