@@ -110,6 +110,8 @@ def camera_from_mapping(data: dict[str, Any], rectified: bool = False) -> Pinhol
     coefficients = np.zeros(0) if given is None else _numbers(given, 'the distortion')
     model = keys.get('distortionmodel') or None
     model = _MODELS.get(str(model).lower(), str(model).lower()) if model else None
+    if model is None and _is_true(keys.get('fisheyemodel')):     # OpenCV's calibration sample
+        model = 'equidistant'
     camera = PinholeCamera.from_matrix(matrix.reshape(3, 3), width_px, height_px, coefficients,
                                        model)
     return _rescaled(camera, keys)
@@ -164,8 +166,9 @@ def _size(keys: dict[str, Any]) -> tuple[int, int]:
     both = _first(keys, _SIZE, needed=False)
     pair = (both if both is not None else
             [_first(keys, _WIDTH, needed=False), _first(keys, _HEIGHT, needed=False)])
-    if isinstance(pair, dict):
-        pair = list(pair.values())
+    if isinstance(pair, dict):      # in any order: YAML writers sort
+        named = {re.sub('[^a-z]', '', str(key).lower()): value for key, value in pair.items()}
+        pair = [_first(named, _WIDTH, needed=False), _first(named, _HEIGHT, needed=False)]
     if not isinstance(pair, (list, tuple)) or len(pair) != 2 or None in pair:
         raise ConfigurationError("the picture's size is missing; write image_width and "
                                  'image_height (width and height of a CameraInfo), pixels')
@@ -174,6 +177,10 @@ def _size(keys: dict[str, Any]) -> tuple[int, int]:
         raise CameraError(f'the size of the picture is {width_px:g}x{height_px:g} px: the camera '
                           'driver has no calibration; calibrate it first')
     return int(width_px), int(height_px)
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).strip().lower() in ('1', 'true')
 
 
 def _first(keys: dict[str, Any], names: tuple[str, ...], needed: bool = True) -> Any:

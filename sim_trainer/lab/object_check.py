@@ -37,6 +37,8 @@ from sim_trainer.objects.symmetry_search import find_symmetry
 logger = logging.getLogger(__name__)
 #: An origin that lies aside of the box's middle axis by less than this part of its sides is kept.
 _ORIGIN_ASIDE = 0.35
+#: Poses that look alike may move the origin by so much: no more than they are wrong by anyhow.
+_ORIGIN_MOVES_M = 0.002
 #: Cosine between an axis and one that it is taken for.
 _ALONG = 0.999
 _SOLIDS = {'T': '12 rotations of the tetrahedron', 'O': '24 rotations of the cube',
@@ -110,6 +112,12 @@ class ObjectCheck:
             found.append(f'round about {axis_text(round_about[0])}, not about z through the '
                          f'origin: {_upright(self.entry, round_about[0])}; until then 64 turns '
                          'stand for all')
+        moved_m = max(float(np.linalg.norm(T[:3, 3])) for T in self.model.symmetry.transforms)
+        if self.entry.shape == 'mesh' and moved_m > _ORIGIN_MOVES_M:
+            found.append(f'poses that look the same have their origins {1000 * moved_m:.0f} mm '
+                         'apart, and no picture tells which is meant: write origin: centre (poses '
+                         'are then those of the middle), or a symmetry that leaves the origin '
+                         'where it is')
         declared, number = self.model.symmetry.transforms, len(self.found.symmetry.transforms)
         if self.entry.shape == 'mesh' and self.entry.symmetry != 'auto' and (
                 len(declared) != number):

@@ -17,10 +17,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import hashlib
 import itertools
 import logging
-from pathlib import Path
 
 from dr_perception.core.objects import ObjectModel
 from dr_perception.core.symmetry import Symmetry
@@ -31,12 +30,15 @@ from sim_trainer.errors import ConfigurationError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.decimation import decimated
 from sim_trainer.objects.found_symmetry import FoundSymmetry
-from sim_trainer.objects.mesh_file import draw_geometry
+from sim_trainer.objects.mesh_file import draw_geometry, MeshFile
 from sim_trainer.objects.resting import MAX_FACES, resting_faces, round_resting_faces, SCAN_DEG
 from sim_trainer.objects.symmetry_search import CONTINUOUS_SAMPLES, find_symmetry
 
 logger = logging.getLogger(__name__)
 
+#: Found symmetries that are remembered: the search takes up to a minute.
+_REMEMBERED = 64
+_found: dict[tuple[ObjectConfig, str], FoundSymmetry] = {}
 #: Keypoints of every object: its origin and eight surface points.
 KEYPOINT_COUNT = 9
 #: Triangles (twice the vertices) of a mesh in the catalogue and so in the model's metadata.
@@ -179,12 +181,19 @@ def _mesh_object(entry: ObjectConfig) -> ObjectModel:
 
 def found_symmetry(entry: ObjectConfig) -> FoundSymmetry:
     """Return the symmetry group that a mesh is found to have; remembered in this process."""
-    return _found_symmetry(entry, Path(entry.file).stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _found_symmetry(entry: ObjectConfig, _: int) -> FoundSymmetry:
     mesh = draw_geometry(entry)
+    content = hashlib.sha256()      # of the picture on it, too, which breaks symmetries
+    for array in (mesh.vertices_m, mesh.faces, mesh.uv, mesh.texture_rgb):
+        content.update(b'' if array is None else np.ascontiguousarray(array).tobytes())
+    key = entry, content.hexdigest()
+    if key not in _found:
+        while len(_found) >= _REMEMBERED:
+            _found.pop(next(iter(_found)))
+        _found[key] = _search(entry, mesh)
+    return _found[key]
+
+
+def _search(entry: ObjectConfig, mesh: MeshFile) -> FoundSymmetry:
     found = find_symmetry(mesh.vertices_m, mesh.faces, mesh.uv, mesh.texture_rgb)
     logger.info('object %r: symmetry found: %s (python -m sim_trainer check %s draws it)',
                 entry.name, found.name, entry.file)

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from datetime import datetime
 import json
 from pathlib import Path
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'default: of --config; recordings and BOP data sets have their own')
     parser.add_argument('--calibration', type=Path, metavar='JSON',
                         help='calibration.json of calibrate: where the camera stands; default: '
-                        'of TF in a recording, else of --config; neither: no support plane')
+                        'of TF in a recording, of a BOP data set itself, else of --config; '
+                        'neither: no support plane')
     parser.add_argument('--base-frame', default='base_link', metavar='F',
                         help='recording: frame whose plane z = 0 the objects stand on (default: '
                         'base_link)')
@@ -58,7 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine, compare, write."""
     from dr_perception.inference.session import OnnxNetwork
     from sim_trainer.configuration.schema import load_config
-    from sim_trainer.dataset.bop import BopSplit
     from sim_trainer.errors import ConfigurationError
     from sim_trainer.evaluation.heldout import held_out_pictures
     from sim_trainer.real_gap.examined import examine
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f'--drawn {arguments.drawn}: expected 0 or more')
     if arguments.every < 1:
         raise ConfigurationError(f'--every {arguments.every}: expected 1 or more')
-    pictures = (BopSplit(arguments.pictures, arguments.truth) if arguments.truth else
+    pictures = (_pictures_with_truth(arguments, config) if arguments.truth else
                 _own_pictures(arguments, config))
     network = OnnxNetwork(arguments.model)
     real = examine(network.contract, network, pictures, 'examining')
@@ -83,6 +84,16 @@ def run(arguments: argparse.Namespace) -> int:
     print('\n'.join(sentences(report)))
     print(arguments.output / 'report.html')
     return 0
+
+
+def _pictures_with_truth(arguments: argparse.Namespace, config):
+    from sim_trainer.dataset.bop import BopSplit
+    given = read_pose(arguments.calibration) if arguments.calibration else None
+    elsewhere = config.camera.T_base_camera if config else None
+    for picture in BopSplit(arguments.pictures, arguments.truth):
+        own = picture.T_base_camera
+        yield replace(picture, T_base_camera=given if given is not None else
+                      own if own is not None else elsewhere)
 
 
 def _own_pictures(arguments: argparse.Namespace, config):

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 from sim_trainer.configuration.schema import load_config
-from sim_trainer.lab.camera_files import camera_keys, read_camera
+from sim_trainer.errors import ConfigurationError
+from sim_trainer.lab.camera_files import camera_from_mapping, camera_keys, parse, read_camera
 from sim_trainer.lab.camera_topic import camera_of
 import yaml
 
@@ -140,6 +141,29 @@ def test_a_fisheye(tmp_path):
         str(D), '[0.01, 0.001, 0.0, 0.0]'))
     camera = read_camera(str(tmp_path / 'fisheye.yaml'))
     assert camera.distortion_model == 'equidistant' and len(camera.distortion) == 4
+
+
+@pytest.mark.parametrize('flag, model', [('1', 'equidistant'), ('0', 'plumb_bob')])
+def test_a_fisheye_of_opencvs_calibration_program(flag, model):
+    data = parse(f'%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\nfisheye_model: {flag}\n'
+                 'camera_matrix: !!opencv-matrix\n   rows: 3\n   cols: 3\n   dt: d\n'
+                 '   data: [ 280., 0., 320., 0., 280., 240., 0., 0., 1. ]\n'
+                 'distortion_coefficients: !!opencv-matrix\n   rows: 4\n   cols: 1\n   dt: d\n'
+                 '   data: [ -0.012, 0.004, -0.003, 0.0006 ]\n')
+    assert camera_from_mapping(data).distortion_model == model
+
+
+@pytest.mark.parametrize('size', [
+    {'width': 640, 'height': 480}, {'height': 480, 'width': 640}, [640, 480],
+    {'image_height': 480, 'image_width': 640}])
+def test_a_size_that_is_a_mapping_is_read_by_its_names(size):
+    camera = camera_from_mapping({'camera_matrix': K, 'image_size': size})
+    assert (camera.width_px, camera.height_px) == (640, 480)
+
+
+def test_a_size_without_a_height_is_missing():
+    with pytest.raises(ConfigurationError, match="the picture's size is missing"):
+        camera_from_mapping({'camera_matrix': K, 'image_size': {'width': 640, 'depth': 480}})
 
 
 @pytest.mark.parametrize('text, message', [

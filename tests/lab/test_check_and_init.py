@@ -206,6 +206,12 @@ def test_warnings_name_the_remedy(lab, capsys):
     _, printed, _ = _run(capsys, 'check', 'rod.stl', '--up', 'z')
     assert ('warning:   round about x, not about z through the origin: write up: x and origin: '
             'centre; until' in printed)
+    carton = trimesh.creation.box((0.1, 0.06, 0.04))
+    carton.apply_translation((0.03, 0.018, 0.02))
+    carton.export('carton.stl')
+    _, printed, _ = _run(capsys, 'check', 'carton.stl', '--unit', 'm')
+    assert ('warning:   poses that look the same have their origins 72 mm apart, and no picture '
+            'tells which is meant: write origin: centre') in printed
     _, printed, _ = _run(capsys, 'check', 'rod.stl', '--up', 'x')
     assert 'rod: 20.0 x 20.0 x 100.0 mm' in printed and 'not about z' not in printed
 

@@ -19,6 +19,7 @@ from dr_perception.core.transforms import (make_transform, rotation_angle, rotat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
+from PIL import Image
 import pytest
 from sim_trainer.configuration.objects import ObjectConfig
 from sim_trainer.configuration.schema import load_config
@@ -286,6 +287,25 @@ def test_the_configuration(tmp_path):
         _entry(path, symmetry='auto', flips=True)
     with pytest.raises(ConfigurationError, match="symmetry = 'maybe'; expected one of auto, none"):
         _entry(path, symmetry='maybe')
+
+
+def test_a_picture_that_changes_beside_its_mesh_is_looked_at_again(tmp_path):
+    box = trimesh.creation.box((0.06, 0.06, 0.04))
+    corners = box.vertices[box.faces].reshape(-1, 3)
+    places = (corners[:, :2] / 0.06 + 0.5) * [0.5, 1]
+    rows = [*('v %f %f %f' % tuple(v) for v in corners), *('vt %f %f' % tuple(v) for v in places),
+            'usemtl a', *(f'f {i}/{i} {i + 1}/{i + 1} {i + 2}/{i + 2}'
+                          for i in range(1, len(corners), 3))]
+    (tmp_path / 'box.obj').write_text('\n'.join(['mtllib box.mtl', *rows, '']))
+    (tmp_path / 'box.mtl').write_text('newmtl a\nKd 1 1 1\nmap_Kd print.png\n')
+    picture = np.full((64, 128, 3), 200, np.uint8)
+    counts = []
+    for mark in (200, 20):
+        picture[:32, :32] = mark, 0 if mark == 20 else 200, 200
+        Image.fromarray(picture).save(tmp_path / 'print.png')
+        model, = build_catalogue((_entry(tmp_path / 'box.obj'),))
+        counts.append(len(model.symmetry.transforms))
+    assert counts == [8, 1]
 
 
 def test_a_ball_can_be_trained(tmp_path):

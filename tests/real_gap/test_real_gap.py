@@ -16,6 +16,7 @@
 from datetime import datetime
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 from dr_perception.core.camera import PinholeCamera
@@ -31,6 +32,7 @@ from sim_trainer.errors import DatasetError
 from sim_trainer.objects import primitives
 from sim_trainer.objects.catalogue import object_from_points
 from sim_trainer.real_gap.agreement import standing_things
+from sim_trainer.real_gap.command import _pictures_with_truth
 from sim_trainer.real_gap.examined import Examined, folder_pictures
 from sim_trainer.real_gap.gap_report import figures, GapReport, html, markdown, sentences
 from sim_trainer.real_gap.picture_statistics import compare, picture_statistics
@@ -149,6 +151,29 @@ def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / 'a.png').write_text('no picture')
     with pytest.raises(DatasetError, match='a.png: not a readable picture'):
         next(folder_pictures(tmp_path, camera, None))
+
+
+@pytest.mark.parametrize('own', [True, False])
+@pytest.mark.parametrize('options, expected_z', [
+    ({}, None), ({'calibration': True}, 2.0), ({'config': True}, 3.0),
+    ({'calibration': True, 'config': True}, 2.0)])
+def test_where_the_camera_of_a_data_set_stood(tmp_path, monkeypatch, own, options, expected_z):
+    def pose(z_m):
+        return make_transform(np.eye(3), (0.0, 0.0, z_m))
+    picture = BopPicture(0, Path('x.png'), np.zeros((480, 640, 3), np.uint8), CAMERA,
+                         pose(1.0) if own else None, [])
+    monkeypatch.setattr('sim_trainer.dataset.bop.BopSplit', lambda folder, split: [picture])
+    path = tmp_path / 'calibration.json'
+    path.write_text(json.dumps({'T_base_camera': pose(2.0).tolist()}))
+    config = SimpleNamespace(camera=SimpleNamespace(T_base_camera=pose(3.0)))
+    read, = _pictures_with_truth(
+        SimpleNamespace(pictures=tmp_path, truth='train',
+                        calibration=path if 'calibration' in options else None),
+        config if 'config' in options else None)
+    if own and 'calibration' not in options:
+        expected_z = 1.0
+    z_m = None if read.T_base_camera is None else read.T_base_camera[2, 3]
+    assert z_m == expected_z
 
 
 def test_the_command_on_a_folder(tmp_path, capsys):
