@@ -68,6 +68,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:     # ``| head``: whoever reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:    # a full disk, a file where a folder should be
+        if error.filename is None:
+            raise
+        print(f'error: {error.filename}: {error.strerror}', file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print('interrupted; what was drawn stays, --resume goes on from there', file=sys.stderr)
         return 130

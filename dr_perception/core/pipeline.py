@@ -136,6 +136,8 @@ class PosePipeline:
             ValueError: ``T_base_camera`` is no rigid transform.
         """
         raw = self.detect(image_rgb, camera, T_base_camera)
+        if T_base_camera is not None:
+            T_base_camera = self._support.T_base_camera     # checked, and an array
         detected_at = time.perf_counter()
         decoder = self.contract.decoder
         kinds = raw.candidates.object_index

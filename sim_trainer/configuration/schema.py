@@ -68,9 +68,19 @@ class CameraConfig:
             raise ConfigurationError(f'camera.position_m: {list(self.position_m)} is over 20 m '
                                      'from the base; give metres, not millimetres')
         try:
-            self.camera
+            camera = self.camera
+            # What a robot's CameraInfo is refused for: an hour of training would be for nothing.
+            PinholeCamera.from_matrix(camera.K, self.width_px, self.height_px,
+                                      np.array(self.distortion) if self.distortion else None,
+                                      self.distortion_model if self.distortion else None)
         except CameraError as error:
             raise ConfigurationError(f'camera: {error}') from error
+        try:
+            self.T_base_camera
+        except ValueError as error:
+            raise ConfigurationError(
+                f'camera: looks from position_m {list(self.position_m)} to look_at_m '
+                f'{list(self.look_at_m)}: {error}; move look_at_m a little aside') from error
 
     @classmethod
     def from_yaml(cls, value: Any, where: str) -> CameraConfig:

@@ -119,6 +119,9 @@ class BopSplit:
         self._complete = names is None
         if names is None:
             path = root / 'models' / 'names.json'
+            if not path.is_file():
+                raise DatasetError(f'{path}: there is no such file; BOP numbers objects, and the '
+                                   'catalogue names them: write {"1": "cube", ...}')
             names = {_whole(k, path): str(v) for k, v in read_json(path).items()}
         self._names = dict(names)
         self._truth: dict[int, _Truth] = {}
@@ -198,7 +201,8 @@ class BopSplit:
             object_id = int(entry['obj_id'])
             if object_id not in self._names:
                 if self._complete:
-                    raise KeyError(object_id)
+                    raise ValueError(f'object {object_id} has no name in models/names.json; write '
+                                     'one')
                 self.ignored_count += 1
                 continue
             object_ids.append(object_id)

@@ -39,10 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write."""
     from sim_trainer.dataset.bop import BopSplit
+    from sim_trainer.errors import DatasetError
     from sim_trainer.evaluation.annotation import write_annotated
     from sim_trainer.evaluation.evaluate import evaluate, open_estimator
     from sim_trainer.evaluation.report import format_table
     split = BopSplit(arguments.bop, arguments.split)
+    if not len(split):
+        raise DatasetError(f'{split.folder}: has no pictures; give another split')
     estimator = open_estimator(arguments.model, arguments.providers)
     folder, objects = arguments.pictures, estimator.contract.objects
     report = evaluate(

@@ -72,7 +72,11 @@ def read_camera(source: str, rectified: bool = False) -> PinholeCamera:
         CameraError: a calibration that no camera has.
     """
     if re.fullmatch(r'[\d\s,.eE+-]+', source) and ',' in source:
-        return _from_numbers(source)
+        camera = _from_numbers(source)
+        if rectified and camera.distortion_model != 'none':
+            raise ConfigurationError('--rectified: rectified pictures have no distortion; leave '
+                                     'the coefficients out, and give fx, fy, cx, cy of P')
+        return camera
     path = Path(source)
     data = _load(path)
     try:

@@ -217,8 +217,10 @@ def declared_symmetry(entry: ObjectConfig, vertices_m: np.ndarray) -> Symmetry:
     size = float(np.ptp(vertices_m, axis=0).max())
     generators = [('flips', flip)] if entry.flips else []
     if turns > 1:
-        generators.append(('round_about_z' if entry.round_about_z else 'turns_about_z',
-                           transforms[1] if turns < 4 else transforms[turns // 4]))
+        key = 'round_about_z' if entry.round_about_z else 'turns_about_z'
+        # The first alone would be a few degrees of a fine division, which no outline shows.
+        generators += [(key, transforms[i]) for i in sorted({1, max(1, turns // 8),
+                                                             max(1, turns // 4)})]
     for key, T in generators:
         apart = _outline_difference(vertices_m, T)
         if apart > _SYMMETRY_TOLERANCE * size:

@@ -310,3 +310,12 @@ def test_random_maps_never_raise_and_never_lie(contract, camera, empty_maps, len
             assert np.isfinite(d.covariance).all()
             eigenvalues = np.linalg.eigvalsh(d.covariance)
             assert eigenvalues.min() > -1e-12 * eigenvalues.max()
+
+
+def test_a_pose_of_the_camera_may_be_nested_lists(make_pipeline, camera, T_base_camera):
+    pipeline = make_pipeline([('cube', invert_transform(T_base_camera) @ make_transform(
+        np.eye(3), [0.5, 0, 0.025]), 0.9)])
+    found, = pipeline.estimate(IMAGE, camera, T_base_camera.tolist())
+    expected, = pipeline.estimate(IMAGE, camera, T_base_camera)
+    assert np.array_equal(found.T_camera_object, expected.T_camera_object)
+    assert found.out_of_range == expected.out_of_range

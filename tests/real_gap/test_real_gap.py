@@ -195,3 +195,13 @@ def test_the_command_on_a_folder(tmp_path, capsys):
     assert main([*base, '--camera', NUMBERS, '--calibration',
                  str(tmp_path / 'calibration.json')]) == 2
     assert 'expected the calibration.json that calibrate' in capsys.readouterr().err
+
+
+def test_a_file_where_a_folder_should_be_is_one_line(tmp_path, capsys):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'pictures').mkdir()
+    cv2.imwrite(str(tmp_path / 'pictures' / '0.png'), np.full((480, 640, 3), 90, np.uint8))
+    assert main(['report', '--model', str(ROOT / 'models' / 'tabletop.onnx'), '--pictures',
+                 str(tmp_path / 'pictures'), '--camera', NUMBERS,
+                 '--output', str(tmp_path / 'file')]) == 2
+    assert f'error: {tmp_path / "file"}: File exists' in capsys.readouterr().err

@@ -223,6 +223,13 @@ def test_a_symmetry_that_is_not_there(tmp_path):
                        r'so turned the mesh stands out by \d+'):
         _model(box, turns_about_z=4)
     assert len(_model(box, turns_about_z=2, flips=True).symmetry.transforms) == 4
+    square = tmp_path / 'square.stl'
+    trimesh.creation.box((0.06, 0.06, 0.04)).export(square)
+    assert len(_model(square, turns_about_z=4).symmetry.transforms) == 4
+    for wrong in ({'turns_about_z': 8}, {'turns_about_z': 12}, {'turns_about_z': 64},
+                  {'round_about_z': True}):
+        with pytest.raises(ConfigurationError, match='so turned the mesh stands out by'):
+            _model(square, **wrong)
     lying = trimesh.creation.cylinder(0.03, 0.1)
     lying.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
     lying = _exported(tmp_path, lying, 'lying.obj')

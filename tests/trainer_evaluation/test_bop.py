@@ -120,7 +120,10 @@ def test_a_missing_or_broken_file_is_named(copied, name):
     (copied / name).write_text('{"1": ')
     assert _refused(copied).startswith(f'{copied / name}: not valid JSON (')
     (copied / name).unlink()
-    assert _refused(copied) == f'{copied / name}: cannot be read (No such file or directory)'
+    assert _refused(copied) == f'{copied / name}: ' + (
+        'there is no such file; BOP numbers objects, and the catalogue names them: write '
+        '{"1": "cube", ...}' if name.startswith('models') else
+        'cannot be read (No such file or directory)')
 
 
 def test_a_missing_or_broken_picture_is_named(copied):
@@ -140,7 +143,8 @@ def test_a_missing_or_broken_picture_is_named(copied):
     ('scene_camera', lambda d: d['3'].update(cam_K=[0] * 9),
      'picture 3: CameraError: focal lengths are 0, 0 px'),
     ('scene_camera', lambda d: d['3'].update(cam_t_w2c='x'), 'picture 3: '),
-    ('scene_gt', lambda d: d['3'][0].update(obj_id=9), 'picture 3: KeyError: 9'),
+    ('scene_gt', lambda d: d['3'][0].update(obj_id=9),
+     'picture 3: ValueError: object 9 has no name in models/names.json; write one'),
     ('scene_gt', lambda d: d['3'][0].update(obj_id='x'), 'picture 3: ValueError: invalid literal'),
     ('scene_gt', lambda d: d['3'][0].pop('cam_t_m2c'), "picture 3: KeyError: 'cam_t_m2c'"),
     ('scene_gt', lambda d: d['3'][0].update(cam_R_m2c=[1, 0, 0]), 'picture 3: ValueError'),
