@@ -102,7 +102,7 @@ def camera_from_mapping(data: dict[str, Any], rectified: bool = False) -> Pinhol
     Raises:
         ConfigurationError, CameraError: what is missing or wrong, in one line.
     """
-    keys = {re.sub('[^a-z0-9]', '', str(key).lower()): value for key, value in data.items()}
+    keys = _plain_keys(data)
     width_px, height_px = _size(keys)
     matrix = _numbers(_first(keys, _K), 'the camera matrix')
     if matrix.size != 9:
@@ -171,7 +171,7 @@ def _size(keys: dict[str, Any]) -> tuple[int, int]:
     pair = (both if both is not None else
             [_first(keys, _WIDTH, needed=False), _first(keys, _HEIGHT, needed=False)])
     if isinstance(pair, dict):      # in any order: YAML writers sort
-        named = {re.sub('[^a-z]', '', str(key).lower()): value for key, value in pair.items()}
+        named = _plain_keys(pair)
         pair = [_first(named, _WIDTH, needed=False), _first(named, _HEIGHT, needed=False)]
     if not isinstance(pair, (list, tuple)) or len(pair) != 2 or None in pair:
         raise ConfigurationError("the picture's size is missing; write image_width and "
@@ -181,6 +181,11 @@ def _size(keys: dict[str, Any]) -> tuple[int, int]:
         raise CameraError(f'the size of the picture is {width_px:g}x{height_px:g} px: the camera '
                           'driver has no calibration; calibrate it first')
     return int(width_px), int(height_px)
+
+
+def _plain_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """Keys in small letters without underscores: programs write the same thing differently."""
+    return {re.sub('[^a-z0-9]', '', str(key).lower()): value for key, value in data.items()}
 
 
 def _is_true(value: Any) -> bool:

@@ -32,7 +32,7 @@ from sim_trainer.lab.object_check import (entry_of_file, object_name, symmetry_t
                                           yaml_text)
 from sim_trainer.lab.units import guess_unit
 from sim_trainer.objects.catalogue import found_symmetry
-from sim_trainer.objects.mesh_file import largest_extent
+from sim_trainer.objects.mesh_file import draw_geometry, largest_extent
 
 #: Pictures wider than this are drawn smaller: small enough to train fast, large enough to see.
 _WIDTH_PX = 800
@@ -138,7 +138,7 @@ def scene_yaml(name: str, camera: PinholeCamera, source: str, pose: NominalPose,
 
 
 def _object_lines(entry: ObjectConfig) -> list[str]:
-    found = found_symmetry(entry)
+    found = found_symmetry(entry, draw_geometry(entry))
     largest = largest_extent(Path(entry.file))
     try:
         guess = guess_unit(largest, Path(entry.file).suffix)

@@ -138,7 +138,7 @@ def check_object(entry: ObjectConfig) -> ObjectCheck:
         mesh = MeshFile(model.vertices_m, model.faces)
         found = find_symmetry(mesh.vertices_m, mesh.faces)
     else:
-        found = found_symmetry(entry)
+        found = found_symmetry(entry, mesh)
         try:
             guess = guess_unit(largest_extent(Path(entry.file)), Path(entry.file).suffix)
         except ConfigurationError:

@@ -169,7 +169,7 @@ def _mesh_object(entry: ObjectConfig) -> ObjectModel:
     full = draw_geometry(entry)
     vertices, faces = decimated(full.vertices_m, full.faces, CATALOGUE_FACES)
     if entry.symmetry == 'auto':
-        symmetry = found_symmetry(entry).symmetry
+        symmetry = found_symmetry(entry, full).symmetry
     else:       # 'none' is a turn by 1/1
         symmetry = declared_symmetry(entry, vertices)
     # Keypoints and heights of the full mesh: that is what the pictures show.
@@ -179,9 +179,13 @@ def _mesh_object(entry: ObjectConfig) -> ObjectModel:
                        symmetry, downs, heights)
 
 
-def found_symmetry(entry: ObjectConfig) -> FoundSymmetry:
-    """Return the symmetry group that a mesh is found to have; remembered in this process."""
-    mesh = draw_geometry(entry)
+def found_symmetry(entry: ObjectConfig, mesh: MeshFile) -> FoundSymmetry:
+    """Return the symmetry group that a mesh is found to have; remembered in this process.
+
+    Args:
+        entry: of the object, for the message that tells what was found.
+        mesh: ``draw_geometry`` of it.
+    """
     content = hashlib.sha256()      # of the picture on it, too, which breaks symmetries
     for array in (mesh.vertices_m, mesh.faces, mesh.uv, mesh.texture_rgb):
         content.update(b'' if array is None else np.ascontiguousarray(array).tobytes())
